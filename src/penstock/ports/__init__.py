@@ -1,0 +1,1 @@
+"""What Penstock needs from the outside world, as Protocols. Adapters and the sandbox stand behind them."""
