@@ -1,0 +1,65 @@
+# Two commands do everything: `make demo` tells the story, `make test` runs every test.
+# What they need (a virtual environment, locked packages, real servers) is set up on the way, once.
+
+SHELL := bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev demo up test unit check fix bench docs parts lock clean fuzz crash render-sweep
+
+help: ## Show the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/.installed ## Make .venv with the penstock command in it
+
+dev: $(VENV)/.dev
+
+$(VENV)/.installed: requirements/run.txt requirements/build.txt pyproject.toml
+	tools/venv $(VENV) requirements/build.txt requirements/run.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt requirements/build.txt pyproject.toml $(VENV)/.installed
+	tools/venv $(VENV) requirements/build.txt requirements/dev.txt
+	@touch $@
+
+demo: install ## Tell the whole story on a sandbox, with live progress
+	$(BIN)/penstock demo
+
+up: install ## Keep a sandbox fleet running, with its web page
+	$(BIN)/penstock up
+
+parts: dev ## Build or find the real servers the tests run against
+	$(BIN)/python tools/parts/build.py || [ $$? = 3 ]
+
+test: dev check parts ## Run every test, the tier on real servers included
+	$(PYTEST) -n $(WORKERS) --dist loadgroup tests
+
+unit: dev ## Run the tests that need no server
+	$(PYTEST) -q tests/unit tests/laws tests/conformance
+
+check: dev ## Check style, types and the layer contract
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: dev ## Format, and mend what can be mended by a tool
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: dev parts ## Measure against the peers, in the same run
+	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+docs: dev ## Build the documentation site into site/
+	$(BIN)/python tools/docs.py
+
+lock: ## Renew the locked requirements
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12 requirements/build.in -o requirements/build.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12 pyproject.toml -o requirements/run.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12 --group dev --group docs pyproject.toml -o requirements/dev.txt
+
+clean: ## Remove what the build made (not the cached servers)
+	rm -rf $(VENV) site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,103 @@
+"""What every test may use: the shared cases, real servers, and the closing words about the tier on real parts."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from penstock.adapters import parts
+from penstock.adapters.kube import local
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared cases beside the project; tests that judge by them say so when it is not there."""
+    if not SHARED.is_dir():
+        pytest.skip(f"NOT RUN: no shared cases at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def real_apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.LocalApiServer]:
+    """A real kube-apiserver with etcd, one for the whole run; tests keep apart by namespaces of their own."""
+    if absent := local.missing():
+        pytest.skip(f"NOT RUN on the real API server: no {' and no '.join(absent)} (make parts builds them, with Go)")
+    folder = tmp_path_factory.mktemp("apiserver")
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="real-apiserver")
+    thread.start()
+    server = local.run(folder, audit=True)
+    try:
+        yield asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(120)
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(60)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture(scope="session")
+def kustomize_binary() -> Path:
+    """The real kustomize to compare with."""
+    path = parts.find("kustomize")
+    if path is None:
+        pytest.skip("NOT RUN against the real kustomize: it is not built (make parts builds it, with Go)")
+    return path
+
+
+_REAL_PARTS = {
+    "real_apiserver": "kube-apiserver + etcd",
+    "kustomize_binary": "kustomize",
+    "real_gitea": "Gitea",
+    "chromium": "Chromium",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that uses a real part is marked so, and remembers which."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in _REAL_PARTS:
+                item.add_marker(pytest.mark.real)
+                item.user_properties.append(("real part", _REAL_PARTS[fixture]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The last lines say what ran on real parts, and loudly what did not."""
+    ran: collections.Counter[str] = collections.Counter()
+    missed: collections.Counter[str] = collections.Counter()
+    why: dict[str, str] = {}
+    for outcome, counter in (("passed", ran), ("failed", ran), ("skipped", missed)):
+        for report in terminalreporter.getreports(outcome):
+            for key, part in getattr(report, "user_properties", ()):
+                if key == "real part":
+                    counter[part] += 1
+                    if counter is missed and isinstance(report.longrepr, tuple):
+                        why[part] = report.longrepr[2]
+    if not ran and not missed:
+        return
+    terminalreporter.section("real parts")
+    for part, count in sorted(ran.items()):
+        terminalreporter.write_line(f"ran {count} tests on real {part}", green=True)
+    for part, count in sorted(missed.items()):
+        terminalreporter.write_line(f"NOT RUN: {count} tests on real {part}: {why.get(part, '')}", red=True, bold=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where the real tier is required (CI), a skipped test on real parts is a failure."""
+    if not os.environ.get("PENSTOCK_REQUIRE_REAL") or exitstatus != 0 or hasattr(session.config, "workerinput"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if any(key == "real part" for report in skipped for key, _ in getattr(report, "user_properties", ())):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
