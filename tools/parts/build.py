@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Build the real parts the tests run against (kube-apiserver, etcd, kustomize, Gitea) from locked Go modules, once.
+"""Build the real parts the tests run against (kube-apiserver, etcd, kustomize, Gitea) from locked Go modules, once;
+and get Chromium.
 
 usage: build.py [PART ...]     exit 0: all are there; 3: no Go toolchain, so some are missing
 
@@ -32,7 +33,10 @@ ABOUT_MINUTES = {"kustomize": 0.5, "etcd": 0.6, "kube-apiserver": 4.5, "gitea": 
 
 
 def main() -> int:
-    wanted = sys.argv[1:] or list(PACKAGES)
+    wanted = sys.argv[1:] or [*PACKAGES, "chromium"]
+    if "chromium" in wanted:
+        wanted.remove("chromium")
+        browser()
     missing = [name for name in wanted if parts.find(name) is None]
     for name in wanted:
         if name not in missing:
@@ -69,6 +73,18 @@ def build(name: str) -> None:
     with progress(f"build  {name:15} {version}, about {ABOUT_MINUTES[name]:g} min"):
         subprocess.run(command, cwd=HERE / module, env=environment, check=True)
     unfinished.rename(target)
+
+
+def browser() -> None:
+    """Chromium for the page tests: the machine's own, else Debian's package where we may install it."""
+    if found := parts.find("chromium"):
+        print(f"have   chromium        {found}")
+    elif shutil.which("apt-get") and os.geteuid() == 0:
+        with progress("fetch  chromium        Debian's package, about 1 min"):
+            for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]):
+                subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    else:
+        print("no Chromium: install the package chromium to run the page tests", file=sys.stderr)
 
 
 @contextlib.contextmanager
