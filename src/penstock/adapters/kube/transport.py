@@ -1,0 +1,185 @@
+"""Requests to one API server: connections, credentials, retries by class, and a count of what was sent.
+
+In: method, path, parameters, body. Out: the decoded answer, or an error of ours. A write whose outcome is unknown is
+never sent twice unless the caller says that it may be (`repeatable`): then it changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import random
+import socket
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDict
+
+from penstock.adapters.kube import credentials, refusals
+from penstock.adapters.kube.kubeconfig import Access
+from penstock.model.errors import TransientError
+
+CONNECTIONS = 64
+_ATTEMPTS = 4
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 5.0
+_REQUEST_SECONDS = 60.0
+_CONNECT_SECONDS = 10.0
+
+
+class Transport:
+    """The connection pool of one identity; `Counter` keys are audit verbs ('patch', 'patch?dryRun', 'list', ...)."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self.counts: collections.Counter[str] = collections.Counter()
+        self._credentials = credentials.Credentials(access)
+        self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    async def close(self) -> None:
+        """Close the connections; requests after it fail."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def request(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        doing: str,
+        repeatable: bool,
+    ) -> tuple[int, bytes]:
+        """Status and body of an answer below 400, or 404 and 409 for the caller to understand.
+
+        Raises RefusedError, RaceError (410), TransientError.
+        """
+        pause = _FIRST_PAUSE_SECONDS
+        renewed = False
+        attempt = 0
+        while True:
+            attempt += 1
+            self.counts[verb] += 1
+            wait: float | None = None
+            try:
+                async with self._open(method, path, params, body, headers, renew=renewed) as response:
+                    status, content = response.status, await response.read()
+                    header = response.headers.get("Retry-After")
+            except aiohttp.ClientConnectorError as error:
+                # nothing was sent: any request may be tried again
+                failure = TransientError(f"{doing}: {self._unreachable(error)}", code="Unreachable")
+            except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+                failure = TransientError(f"{doing}: no answer from {self.access.server} ({_why(error)})", code="NoAnswer")
+                if not repeatable:
+                    raise failure from None
+            else:
+                if status < 400:
+                    return status, content
+                answer = refusals.read(status, content)
+                if status == 401 and self._credentials.refreshable and not renewed:
+                    renewed = True
+                    continue
+                found = refusals.error(status, answer, doing)
+                if not isinstance(found, TransientError) or found.code == "NamespaceTerminating":
+                    if status in (404, 409):
+                        return status, content
+                    raise found
+                wait = refusals.retry_after(answer, header)
+                # 429 is said before anything was done; any other failure of a write leaves the outcome open
+                if status != 429 and not repeatable:
+                    raise found
+                failure = found
+            if attempt >= _ATTEMPTS:
+                raise failure
+            await asyncio.sleep(min(wait if wait is not None else pause * random.uniform(0.5, 1.5), _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter
+            pause *= 2
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, path: str, params: Mapping[str, str], headers: Mapping[str, str], *, idle_seconds: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A long answer; reading it raises TimeoutError when nothing comes for `idle_seconds`."""
+        self.counts["watch"] += 1
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds)
+        async with self._open("GET", path, params, None, headers, timeout=timeout) as response:
+            yield response
+
+    @contextlib.asynccontextmanager
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        *,
+        renew: bool = False,
+        timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - limits of one socket, not of the call
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        session = await self._connected()
+        sent = CIMultiDict(headers or {})
+        if authorization := await self._credentials.authorization(renew=renew):
+            sent["Authorization"] = authorization
+        options: dict[str, Any] = {"timeout": timeout} if timeout is not None else {}
+        if self.access.tls_server_name:
+            options["server_hostname"] = self.access.tls_server_name
+        if self.access.proxy_url:
+            options["proxy"] = self.access.proxy_url
+        async with session.request(
+            method, self.access.server + path, params=params, data=body, headers=sent, allow_redirects=False, **options
+        ) as response:
+            yield response
+
+    async def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            async with self._opening:
+                if self._closed:
+                    raise TransientError(f"the connection to {self.access.name} is closed", code="Closed")
+                if self._session is None:
+                    self._session = await self._new_session()
+        return self._session
+
+    async def _new_session(self) -> aiohttp.ClientSession:
+        await self._credentials.prepare()
+        # reading certificates from files is slow enough to leave the loop
+        context = await asyncio.to_thread(credentials.tls, self.access, self._credentials.certificate)
+        connector = aiohttp.TCPConnector(
+            limit=CONNECTIONS, ssl=context if context is not None else True, family=socket.AF_UNSPEC, keepalive_timeout=30
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS),
+            headers={"User-Agent": "penstock", "Accept": "application/json"},
+            auto_decompress=True,
+            skip_auto_headers=["Content-Type"],
+        )
+
+    def _unreachable(self, error: aiohttp.ClientConnectorError) -> str:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return f"the certificate of {self.access.server} is not trusted"
+        return f"cannot reach {self.access.server} ({_why(error.os_error)})"
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text or type(error).__name__
+
+
+def decode(content: bytes) -> Any:
+    """JSON as plain values. Raises TransientError: half an answer is no answer."""
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.MsgspecError:
+        raise TransientError("the answer is not JSON", code="NoAnswer") from None
