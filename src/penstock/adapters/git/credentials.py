@@ -1,0 +1,120 @@
+"""Credentials for one remote, and how the git command gets them. In: a name and password, a token or a key. Out: options.
+
+A password is never in an argument, the environment, a URL or a config file: it sits in an anonymous memory file whose
+descriptor git and its helpers inherit, and the helper is bound to the remote's own origin, so a redirect to another host
+asks nobody. Only ssh keys touch a disk (ssh closes inherited descriptors): a 0600 file in a 0700 folder, removed after.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a remote accepts; everything is optional and never shown by repr."""
+
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    """Password or token, for HTTP Basic."""
+    bearer: str = field(default="", repr=False)
+    """A token for `Authorization: Bearer`; redirects are not followed with it."""
+    ssh_key: bytes = field(default=b"", repr=False)
+    """A private key in OpenSSH or PEM form, without passphrase."""
+    known_hosts: bytes = field(default=b"", repr=False)
+    """Accepted host keys; without any, the user's own known_hosts is asked, strictly."""
+    ca: bytes = field(default=b"", repr=False)
+    """PEM certificates trusted instead of the system's."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Strings that must not appear in any output."""
+        return tuple(secret for secret in (self.password, self.bearer) if secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """How a git process gets credentials: `-c` options, environment and inherited descriptors (none holds a secret)."""
+
+    options: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    descriptors: tuple[int, ...] = ()
+
+
+@contextmanager
+def grant(credentials: Credentials | None, origin: str, scheme: str) -> Iterator[Grant]:
+    """Lend credentials for the origin to one git process."""
+    options = ["credential.helper=", "core.askPass="]  # never somebody else's helper, never a prompt
+    environment: list[tuple[str, str]] = []
+    descriptors: list[int] = []
+    held = credentials or Credentials()
+    with ExitStack() as stack:
+        if scheme in ("http", "https"):
+            if held.bearer:
+                lines = f'[http "{origin}/"]\n\textraHeader = "Authorization: Bearer {_quoted(held.bearer)}"\n'
+                descriptors.append(stack.enter_context(_memory(lines.encode())))
+                options += [f"include.path=/dev/fd/{descriptors[-1]}", "http.followRedirects=false"]
+            elif held.password or held.username:
+                answer = f"username={_line(held.username or 'git')}\npassword={_line(held.password)}\n"
+                descriptors.append(stack.enter_context(_memory(answer.encode())))
+                options.append(f'credential.{origin}.helper=!f() {{ test "$1" = get && cat /dev/fd/{descriptors[-1]}; }}; f')
+            if held.ca:
+                descriptors.append(stack.enter_context(_memory(held.ca)))
+                environment.append(("GIT_SSL_CAINFO", f"/dev/fd/{descriptors[-1]}"))
+        if scheme == "ssh":
+            environment.append(("GIT_SSH_COMMAND", stack.enter_context(_ssh_command(held))))
+        yield Grant(options=tuple(options), environment=tuple(environment), descriptors=tuple(descriptors))
+
+
+@contextmanager
+def _memory(content: bytes) -> Iterator[int]:
+    """A descriptor of an anonymous file; readers open /dev/fd/N anew and so start at its beginning."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("penstock", 0)
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    try:
+        os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _ssh_command(held: Credentials) -> Iterator[str]:
+    command = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=15"]
+    command += ["-o", "ForwardAgent=no", "-o", "PermitLocalCommand=no"]
+    with tempfile.TemporaryDirectory(prefix="penstock-ssh-") as folder:  # mkdtemp: mode 0700
+        if held.ssh_key:
+            key = Path(folder) / "identity"
+            _write_private(key, held.ssh_key if held.ssh_key.endswith(b"\n") else held.ssh_key + b"\n")
+            command += ["-F", "none", "-o", "IdentitiesOnly=yes", "-i", str(key)]
+        if held.known_hosts:
+            hosts = Path(folder) / "known_hosts"
+            _write_private(hosts, held.known_hosts)
+            command += ["-o", f"UserKnownHostsFile={hosts}", "-o", "GlobalKnownHostsFile=none"]
+        yield shlex.join(command)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _line(text: str) -> str:
+    """The credential protocol is lines; a newline in a password could forge a field."""
+    if "\n" in text or "\0" in text:
+        raise ValueError("a user name or password may not hold a newline")
+    return text
+
+
+def _quoted(text: str) -> str:
+    return _line(text).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,287 @@
+"""A bare mirror of a remote repository behind ports.repo.Repo. In: a URL and a folder. Out: fetched refs, pushed commits.
+
+What holds at all times, crash included:
+- refs under refs/heads, refs/tags and refs/notes are what the remote had at the last fetch that finished; a failed fetch
+  changes none of them (git moves refs only after all objects arrived and passed fsck);
+- the old tip of a branch that was rewritten or deleted stays under refs/penstock/keep, for rollback and audit;
+- a push moves a ref only from the commit its caller saw, and what happened is read from the remote's ref, never from the
+  words of an error: a push whose answer was lost counts as done exactly when the ref says so.
+- the remote's content is never checked out, and nothing of the remote's choosing (URL, hook, filter, submodule) runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pygit2
+
+from penstock.adapters.git import command, writing
+from penstock.adapters.git.address import parse_address
+from penstock.adapters.git.credentials import Credentials
+from penstock.adapters.git.reading import Reader
+from penstock.adapters.git.text import plain
+from penstock.model.errors import RaceError, RefusedError, RemoteError, TransientError
+from penstock.model.values import CommitId
+from penstock.ports.repo import Signature
+
+CredentialSource = Credentials | Callable[[], Awaitable[Credentials | None]] | None
+"""Fixed credentials, or a function that gives those of the moment (App tokens expire)."""
+
+Outcome = command.Finished | TransientError
+"""What became of a push as far as its process knew."""
+
+_WATCHED = ("refs/heads/", "refs/tags/", "refs/notes/")
+_KEEP = "refs/penstock/keep/"
+_NOTE_TRIES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """A branch whose history was replaced, or that was deleted (`new` is None), since the fetch before."""
+
+    branch: str
+    old: CommitId
+    new: CommitId | None
+
+
+class Mirror(Reader):
+    """One remote, mirrored in one bare repository; one task at a time fetches or pushes, reading needs no lock.
+
+    `branches` limits what is fetched to these names (none: all). `timeout` bounds one git process in seconds.
+    """
+
+    prefixes = ("", "refs/heads/", "refs/tags/")
+
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        *,
+        credentials: CredentialSource = None,
+        branches: Iterable[str] = (),
+        timeout: float = 60.0,
+        allow_local: bool = False,
+    ) -> None:
+        self.address = parse_address(url, allow_local=allow_local)
+        self._credentials = credentials if credentials is not None else self.address.credentials
+        self._only = tuple(_branch_ref(name) for name in branches)
+        self._timeout = timeout
+        self._folder = folder
+        self._lock = asyncio.Lock()
+        self._held: Credentials | None = None
+        self.rewrites: tuple[Rewrite, ...] = ()
+        """What the last fetch found rewritten or deleted."""
+        if not (folder / "HEAD").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            pygit2.init_repository(str(folder), bare=True)
+        super().__init__(folder)
+
+    @property
+    def url(self) -> str:
+        """The remote, without credentials."""
+        return self.address.url
+
+    async def fetch(self) -> None:
+        async with self._lock:
+            remote = await self._remote_refs()
+            if remote == self._local_refs():
+                self.rewrites = ()
+                return
+            before = self._heads()
+            await self._download(self._refspecs(remote))
+            for name in self._only:
+                if name not in remote:
+                    self._move(name, None)
+            self.rewrites = self._keep_rewritten(before)
+
+    async def remote_head(self) -> str | None:
+        """The short name of the remote's default branch."""
+        finished = await self._git_run("ls-remote", "--symref", "--end-of-options", self.url, "HEAD")
+        self._require(finished, "reading the default branch")
+        match = re.search(rb"^ref: refs/heads/(\S+)\tHEAD$", finished.stdout, re.MULTILINE)
+        return match[1].decode("utf-8", "surrogateescape") if match else None
+
+    def write_commit(
+        self,
+        parents: Iterable[CommitId],
+        changes: Mapping[str, bytes | None],
+        *,
+        message: str,
+        author: Signature,
+        executable: Iterable[str] = (),
+    ) -> CommitId:
+        written = writing.write_commit(self._store, parents, changes, message=message, author=author, executable=executable)
+        return CommitId(written)
+
+    async def push(self, branch: str, commit: CommitId | None, *, expect: CommitId | None) -> None:
+        async with self._lock:
+            await self._push(_branch_ref(branch), commit, expect)
+
+    async def add_note(self, ref: str, commit: CommitId, text: str) -> None:
+        name = _note_ref(ref)
+        async with self._lock:
+            for attempt in range(_NOTE_TRIES):
+                tip = self._reference(name)
+                written = self._write_note(name, tip, commit, text)
+                if written is None:
+                    return
+                try:
+                    await self._push(name, written, tip)
+                    return
+                except RaceError:
+                    if attempt == _NOTE_TRIES - 1:
+                        raise
+                    await self._download_ref(name)
+
+    async def _push(self, name: str, commit: CommitId | None, expect: CommitId | None) -> None:
+        if commit is not None:
+            self._commit(commit)
+        lease = f"--force-with-lease={name}:{expect or ''}"
+        spec = f"{commit or ''}:{name}"
+        arguments = ("push", "--porcelain", "--no-verify", "--no-follow-tags", lease, "--end-of-options", self.url, spec)
+        outcome: Outcome
+        try:
+            outcome = await self._git_run(*arguments)
+        except TransientError as error:
+            outcome = error
+        if isinstance(outcome, TransientError) or outcome.code != 0:
+            await self._settle(name, commit, expect, outcome)
+        self._move(name, commit)
+
+    async def _settle(self, name: str, commit: CommitId | None, expect: CommitId | None, outcome: Outcome) -> None:
+        """Decide by the remote's ref what a push that did not say yes has done; returns when it is done after all."""
+        failure = outcome if isinstance(outcome, TransientError) else self._push_failure(name, outcome)
+        if isinstance(failure, RefusedError) and failure.code != "PushRefused":
+            raise failure  # not let in, so nothing was asked of the ref
+        now = (await self._remote_refs([name])).get(name)
+        if now == commit:
+            return
+        if now == expect:
+            raise failure
+        if now is None or now in self._git:
+            self._move(name, now)
+        raise RaceError(f"{_short(name)} was moved by somebody else: it is {now[:12] if now else 'gone'} now", code="RefMoved")
+
+    def _push_failure(self, name: str, finished: command.Finished) -> RemoteError:
+        """What to raise if the ref turns out not to have moved at all."""
+        told = re.search(rb"^!\t\S*\t\[([^\]]*)\](?: \((.*)\))?$", finished.stdout, re.MULTILINE)
+        if told is None:
+            return command.classify(finished, f"pushing {_short(name)}", self._held)
+        said = re.findall(r"^remote: ?(.*?)\s*$", finished.stderr, re.MULTILINE)
+        said.append((told[2] or told[1]).decode("utf-8", "replace"))
+        why = plain("; ".join(line for line in said if line), secrets=self._held.secrets() if self._held else ())
+        if told[1] == b"remote failure":
+            return TransientError(f"pushing {_short(name)}: {why}", code="GitFailed")
+        return RefusedError(
+            f"the server refused the push of {_short(name)}: {why}", "ask who protects this branch", code="PushRefused"
+        )
+
+    def _move(self, name: str, commit: CommitId | None) -> None:
+        """Note in the mirror where the remote's ref is known to be."""
+        if commit is not None:
+            self._git.references.create(name, pygit2.Oid(hex=commit), force=True)
+        elif name in self._git.references:
+            self._git.references.delete(name)
+
+    def _write_note(self, name: str, tip: CommitId | None, commit: CommitId, text: str) -> CommitId | None:
+        """A commit on top of the notes at `tip` that holds the text; None when it says so already. The ref stays."""
+        self._commit(commit)
+        if self.note(name.removeprefix("refs/notes/"), commit) == text:
+            return None
+        draft = "refs/notes/penstock-draft"  # libgit2 writes notes only to a ref; this one never leaves the mirror
+        if tip is not None:
+            self._git.references.create(draft, pygit2.Oid(hex=tip), force=True)
+        author = pygit2.Signature("penstock", "penstock@localhost")
+        try:
+            self._git.create_note(text, author, author, commit, draft, True)
+            return CommitId(str(self._git.references[draft].target))
+        finally:
+            if draft in self._git.references:
+                self._git.references.delete(draft)
+
+    async def _download(self, refspecs: Iterable[str]) -> None:
+        options = ("--quiet", "--prune", "--no-tags", "--force", "--no-write-fetch-head", "--no-recurse-submodules", "--atomic")
+        finished = await self._git_run("fetch", *options, "--end-of-options", self.url, *refspecs)
+        self._require(finished, f"fetching {self.url}")
+
+    async def _download_ref(self, name: str) -> None:
+        if (await self._remote_refs([name])).get(name) is None:
+            self._move(name, None)
+        else:
+            await self._download([f"+{name}:{name}"])
+
+    async def _remote_refs(self, names: Iterable[str] = ()) -> dict[str, CommitId]:
+        """The remote's refs we mirror (or just those named), without objects being moved."""
+        wanted = tuple(names)
+        finished = await self._git_run("ls-remote", "--refs", "--end-of-options", self.url, *(wanted or self._patterns()))
+        self._require(finished, f"reading the refs of {self.url}")
+        found: dict[str, CommitId] = {}
+        for line in finished.stdout.splitlines():
+            commit, _, name = line.decode("utf-8", "surrogateescape").partition("\t")
+            if (name in wanted) if wanted else self._mirrored(name):
+                found[name] = CommitId(commit)
+        return found
+
+    def _patterns(self) -> tuple[str, ...]:
+        return (*self._only, *(f"{prefix}*" for prefix in _WATCHED[1 if self._only else 0 :]))
+
+    def _refspecs(self, remote: Mapping[str, CommitId]) -> tuple[str, ...]:
+        """A named branch that is gone must not be asked for: git would fail the whole fetch."""
+        return tuple(f"+{pattern}:{pattern}" for pattern in self._patterns() if "*" in pattern or pattern in remote)
+
+    def _mirrored(self, name: str) -> bool:
+        if self._only and name.startswith("refs/heads/"):
+            return name in self._only
+        return name.startswith(_WATCHED)
+
+    def _local_refs(self) -> dict[str, CommitId]:
+        found: dict[str, CommitId] = {}
+        for name in self._names():
+            if self._mirrored(name):
+                found[name] = CommitId(str(self._git.lookup_reference(name).target))
+        return found
+
+    def _heads(self) -> dict[str, CommitId]:
+        return {name: target for name, target in self._local_refs().items() if name.startswith("refs/heads/")}
+
+    def _keep_rewritten(self, before: Mapping[str, CommitId]) -> tuple[Rewrite, ...]:
+        """Name what was rewritten and keep the old tips, so that no tip that was ever synced is collected."""
+        now = self._heads()
+        found: list[Rewrite] = []
+        for name, old in sorted(before.items()):
+            new = now.get(name)
+            if new == old or (new is not None and self._git.descendant_of(new, old)):
+                continue
+            self._git.references.create(f"{_KEEP}{old}", pygit2.Oid(hex=old), force=True)
+            found.append(Rewrite(branch=_short(name), old=old, new=new))
+        return tuple(found)
+
+    async def _git_run(self, *arguments: str) -> command.Finished:
+        self._held = await self._credentials() if callable(self._credentials) else self._credentials
+        return await command.run(
+            arguments, folder=self._folder, address=self.address, credentials=self._held, seconds=self._timeout
+        )
+
+    def _require(self, finished: command.Finished, what: str) -> None:
+        if finished.code != 0:
+            raise command.classify(finished, what, self._held)
+
+
+def _branch_ref(name: str) -> str:
+    if name.startswith("-") or not pygit2.reference_is_valid_name(f"refs/heads/{name}"):
+        raise RefusedError(f"{plain(name)!r} is not a branch name", code="InvalidRef")
+    return f"refs/heads/{name}"
+
+
+def _note_ref(ref: str) -> str:
+    if not pygit2.reference_is_valid_name(f"refs/notes/{ref}"):
+        raise RefusedError(f"{plain(ref)!r} is not a notes ref", code="InvalidRef")
+    return f"refs/notes/{ref}"
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("refs/heads/")
