@@ -73,9 +73,10 @@ def repository(
     environments: Sequence[str] = DEFAULT_ENVIRONMENTS,
     url: str = DEFAULT_URL,
     branch: str = "main",
+    secret: str = "",
     force: bool = False,
 ) -> Written:
-    """Write a new repository and its first commit.
+    """Write a new repository and its first commit; `secret` names the Secret a cluster reads it with, if it needs one.
 
     Raises InputError when the folder is not empty and `force` is not set, or a name cannot be an environment's.
     """
@@ -93,7 +94,7 @@ def repository(
     for position, name in enumerate(environments):
         values = _SIZES["first" if position == 0 else "last" if position == len(environments) - 1 else "middle"]
         host = "shop.example" if values is _SIZES["last"] else f"{name}.shop.example"
-        files |= _environment(name, values | {"host": host, "url": url, "branch": branch})
+        files |= _environment(name, values | {"host": host, "url": url, "branch": branch, "secret": _secret_reference(secret)})
     files["penstock.yaml"] = _pipeline(environments)
     files["README.md"] = _fill(_template("readme.md").read_text(), _readme_values(environments, branch))
     files[".gitignore"] = _template("gitignore").read_text()
@@ -148,6 +149,10 @@ def _renamed(text: str, like: str, name: str) -> str:
         .replace(f"  name: {like}\n", f"  name: {name}\n")
         .replace(f"into the {like} cluster", f"into the {name} cluster")
     )
+
+
+def _secret_reference(name: str) -> str:
+    return f"  secretRef:\n    name: {name}\n" if name else ""
 
 
 def _valid_name(name: str) -> None:

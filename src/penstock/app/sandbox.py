@@ -1,0 +1,321 @@
+"""A whole fleet on this machine: Git server and forge, one cluster for each environment, sync, promotion, web page.
+
+In: a state folder and which clusters to use. Out: a running Sandbox, and a fleet file that every other command finds.
+Deleting the folder deletes the fleet; a killed sandbox starts again from it, on the same ports, with what was acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from penstock.app import init, world
+from penstock.model import errors
+from penstock.model.tree import Tree
+from penstock.model.values import EnvName
+from penstock.ports.cluster import Cluster
+
+OWNER, REPOSITORY = "platform", "fleet"
+DEVELOPER, REVIEWER, BOT = "developer", "reviewer", "penstock"
+_READER = "fleet"
+"""The Secret in each cluster that its GitRepository names."""
+
+ClusterKind = Literal["sandbox", "real"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What kind of sandbox."""
+
+    environments: tuple[str, ...] = init.DEFAULT_ENVIRONMENTS
+    clusters: ClusterKind = "sandbox"
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """Environment -> context of the user's kubeconfig, in place of a cluster of ours."""
+    kubeconfig: Path | None = None
+    source: Path | None = None
+    """A repository to start from, in place of the scaffold; only its committed main branch is taken."""
+    port: int = 0
+    """The port of the Git server and forge; 0 takes the one of the last start, or any."""
+    rollout_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """What runs."""
+
+    state: Path
+    fleet: world.Fleet
+    forge_url: str
+    repository_url: str
+    kubeconfig: Path
+    """One context for each environment, named after it."""
+    tokens: Mapping[str, str]
+    """Login name -> token, also the password for Git."""
+
+    def login(self, user: str) -> tuple[str, str]:
+        """User name and password for Git and the forge."""
+        return user, self.tokens[user]
+
+    def clone_url(self, user: str) -> str:
+        """The address `git clone` takes, credentials included."""
+        scheme, _, rest = self.repository_url.partition("://")
+        return f"{scheme}://{user}:{self.tokens[user]}@{rest}"
+
+
+@contextlib.asynccontextmanager
+async def servers(state: Path, options: Options) -> AsyncIterator[Sandbox]:
+    """Start the Git server, the forge and the clusters, make the repository if there is none, and point the clusters at it.
+
+    Raises InputError when another sandbox runs on this folder, RemoteError when a port is taken or a cluster does not answer.
+    """
+    from penstock.sandbox import forge
+
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _lock(state):
+        remembered = _remembered(state)
+        async with contextlib.AsyncExitStack() as stack:
+            server = await stack.enter_async_context(
+                forge.serve(
+                    state / "forge",
+                    port=options.port or remembered.get("forge", 0),
+                    users=(DEVELOPER, REVIEWER, BOT),
+                )
+            )
+            accesses = await _clusters(stack, state, options, remembered)
+            tokens = {user: server.token(user) for user in (DEVELOPER, REVIEWER, BOT)}
+            fresh = await server.create_repo(REPOSITORY, owner=OWNER)
+            kubeconfig = _merge_kubeconfigs(state, accesses)
+            fleet = _write_fleet(state, server.url, server.repo_url(REPOSITORY), tokens[BOT], options.environments, kubeconfig)
+            sandbox = Sandbox(
+                state=state,
+                fleet=fleet,
+                forge_url=server.url,
+                repository_url=server.repo_url(REPOSITORY),
+                kubeconfig=kubeconfig,
+                tokens=tokens,
+            )
+            remembered["forge"] = server.port
+            (state / "ports.json").write_text(json.dumps(remembered))
+            if fresh:
+                await _first_push(sandbox, options)
+            yield sandbox
+
+
+async def bootstrap(sandbox: Sandbox, opened: world.World) -> None:
+    """Install the definitions in every cluster, and apply the sync objects that the repository holds for it.
+
+    Raises RemoteError when the repository has no such branch or a cluster refuses.
+    """
+    commit = opened.repo.resolve(opened.branch)
+    if commit is None:
+        raise errors.RefusedError(f"the repository has no branch {opened.branch}", code="NoBranch")
+    tree = opened.repo.tree(commit)
+    async with asyncio.TaskGroup() as group:
+        for environment, cluster in opened.clusters.items():
+            group.create_task(_bootstrap_one(sandbox, environment, cluster, tree))
+
+
+async def _bootstrap_one(sandbox: Sandbox, environment: EnvName, cluster: Cluster, tree: Tree) -> None:
+    from penstock import controllers, render
+
+    await controllers.install(cluster)
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": _READER, "namespace": "flux-system"},
+        "stringData": {"username": BOT, "password": sandbox.tokens[BOT]},
+    }
+    await _apply(cluster, secret)
+    folder = f"clusters/{environment}/flux-system"
+    if tree.entry(folder) is None:
+        return
+    for item in render.build(tree, folder).objects:
+        await _apply(cluster, item.manifest)
+
+
+async def _apply(cluster: Cluster, manifest: dict[str, Any]) -> None:
+    group, _, version = str(manifest["apiVersion"]).rpartition("/")
+    resource = await cluster.resource(group, str(manifest["kind"]), version)
+    if resource is None:
+        raise errors.RefusedError(f"{cluster.name} does not serve {manifest['kind']}", code="NoKind")
+    await cluster.apply(resource, manifest, field_manager="penstock-bootstrap")
+
+
+@contextlib.contextmanager
+def _lock(state: Path) -> Any:
+    """One sandbox for each folder; the lock goes with the process, however it ends."""
+    with (state / "lock").open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.seek(0)
+            raise errors.invalid(
+                f"a sandbox runs on {state} already (process {handle.read().strip() or 'unknown'})",
+                hint="stop it, or start another one with --state FOLDER",
+                code="SandboxRunning",
+            ) from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+
+
+def _remembered(state: Path) -> dict[str, int]:
+    """The ports of the last start: addresses stand in Git and in kubeconfigs, so they have to stay."""
+    try:
+        ports = json.loads((state / "ports.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return {str(name): int(port) for name, port in ports.items()} if isinstance(ports, dict) else {}
+
+
+async def _clusters(
+    stack: contextlib.AsyncExitStack, state: Path, options: Options, remembered: dict[str, int]
+) -> dict[str, dict[str, Any]]:
+    """Environment -> kubeconfig (as a mapping) of its cluster, started where it is ours."""
+    accesses: dict[str, dict[str, Any]] = {}
+    ours = [name for name in options.environments if name not in options.contexts]
+    for name, context in options.contexts.items():
+        accesses[name] = _context_of(options.kubeconfig, context)
+    if options.clusters == "real":
+        started = await asyncio.gather(*(_start_real(stack, state, name) for name in ours))
+        return accesses | dict(zip(ours, started, strict=True))
+    from penstock.sandbox import cluster
+
+    for name in ours:
+        server = await stack.enter_async_context(
+            cluster.serve(
+                state / "clusters" / name,
+                name=name,
+                port=remembered.get(f"cluster {name}", 0),
+                rollout_seconds=options.rollout_seconds,
+            )
+        )
+        remembered[f"cluster {name}"] = server.port
+        accesses[name] = server.kubeconfig()
+    return accesses
+
+
+async def _start_real(stack: contextlib.AsyncExitStack, state: Path, name: str) -> dict[str, Any]:
+    from penstock.adapters.kube import local
+
+    server = await stack.enter_async_context(local.run(state / "clusters" / name))
+    return server.kubeconfig(name)
+
+
+def _context_of(kubeconfig: Path | None, context: str) -> dict[str, Any]:
+    """A kubeconfig that only points: the user's own file keeps the credentials."""
+    from penstock.adapters.kube import kubeconfig as kubeconfigs
+
+    kubeconfigs.load(kubeconfig, context)
+    return {"context": context, "path": str(kubeconfig) if kubeconfig else ""}
+
+
+def _merge_kubeconfigs(state: Path, accesses: Mapping[str, dict[str, Any]]) -> Path:
+    """One kubeconfig with a context for each cluster of ours, for `kubectl --kubeconfig … --context dev`."""
+    merged: dict[str, Any] = {"apiVersion": "v1", "kind": "Config", "clusters": [], "users": [], "contexts": []}
+    for name, access in accesses.items():
+        if "clusters" not in access:
+            continue
+        merged["clusters"].append({"name": name, "cluster": access["clusters"][0]["cluster"]})
+        merged["users"].append({"name": name, "user": access["users"][0]["user"]})
+        merged["contexts"].append({"name": name, "context": {"cluster": name, "user": name, "namespace": "shop"}})
+    merged["current-context"] = next(iter(accesses))
+    path = state / "kubeconfig"
+    _write_private(path, json.dumps(merged, indent=1))
+    return path
+
+
+def _write_fleet(
+    state: Path, forge_url: str, repository_url: str, token: str, environments: Sequence[str], kubeconfig: Path
+) -> world.Fleet:
+    _write_private(state / "token", token + "\n")
+    lines = [
+        "# Written by penstock up. Every other command finds the fleet through this file.",
+        "apiVersion: penstock.dev/v1alpha1",
+        "kind: Fleet",
+        "repository:",
+        f"  url: {repository_url}",
+        "  branch: main",
+        f"  username: {BOT}",
+        "  passwordFile: token",
+        "forge:",
+        "  kind: gitea",
+        f"  url: {forge_url}",
+        f"  repository: {OWNER}/{REPOSITORY}",
+        "  tokenFile: token",
+        "clusters:",
+    ]
+    for name in environments:
+        lines += [f"- environment: {name}", f"  kubeconfig: {kubeconfig.name}", f"  context: {name}"]
+    path = state / world.FILE_NAME
+    path.write_text("\n".join(lines) + "\n")
+    return world.read(path)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Nobody else may read it, not even for a moment."""
+    temporary = path.with_name(path.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.rename(path)
+
+
+async def _first_push(sandbox: Sandbox, options: Options) -> None:
+    """Fill the empty repository from the scaffold, as the developer, with the ordinary git client."""
+    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+        if options.source:
+            await git_command("clone", "--quiet", str(options.source), f"{folder}/fleet")
+        else:
+            init.repository(Path(folder) / "fleet", environments=options.environments, url=sandbox.repository_url, secret=_READER)
+        await git_command(
+            "-C",
+            f"{folder}/fleet",
+            "push",
+            "--quiet",
+            sandbox.repository_url,
+            "HEAD:refs/heads/main",
+            login=sandbox.login(DEVELOPER),
+        )
+
+
+async def git_command(*arguments: str, login: tuple[str, str] | None = None) -> str:
+    """Run the ordinary git client, as this user and token; what it printed. Raises RemoteError with its last line.
+
+    The token travels in the environment, which other users of the machine cannot read, and not in an argument.
+    """
+    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0"}
+    if login:
+        basic = base64.b64encode(":".join(login).encode()).decode()
+        environment |= {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "http.extraHeader",
+            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
+        }
+    process = await asyncio.create_subprocess_exec(
+        "git",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    out, problem = await process.communicate()
+    if process.returncode != 0:
+        last = problem.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+        raise errors.RemoteError(f"git {arguments[0]}: {last[0]}", code="Git")
+    return out.decode(errors="replace")

@@ -1,0 +1,180 @@
+"""`penstock demo`: the story, live on a terminal and as plain lines elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from penstock.app import demo
+
+_MARKS = {"do": "►", "done": "✔", "wait": "◎", "person": "●"}
+_PLAIN_MARKS = {"do": ">", "done": "+", "wait": ".", "person": "*"}
+_COLOURS = {"do": "cyan", "done": "green", "wait": "yellow", "person": "magenta"}
+_STATE_COLOURS = {"healthy": "green", "syncing": "cyan", "moving": "yellow", "drifted": "red", "waiting": "dim"}
+
+
+@click.command(
+    "demo",
+    epilog="""\b
+Examples:
+  penstock demo                                     on a sandbox, about half a minute
+  penstock demo --clusters real                     on real API servers (etcd and kube-apiserver on this machine)
+  penstock demo --context dev=kind-dev --context staging=kind-staging --context prod=kind-prod
+  penstock up                                       keep the demo's world running afterwards""",
+)
+@click.option("--clusters", type=click.Choice(["sandbox", "real"]), default="sandbox", show_default=True, help="What to run on.")
+@click.option("--context", "contexts", multiple=True, metavar="ENV=NAME", help="Use a cluster of your kubeconfig for ENV.")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig of --context.  [default: as kubectl]")
+@click.option("--state", type=click.Path(path_type=Path), help="Folder for everything it writes.  [default: .penstock/sandbox]")
+def command(clusters: str, contexts: Sequence[str], kubeconfig: Path | None, state: Path | None) -> None:
+    """Tell the whole story: a commit to dev, synced, promoted by reviewed pull requests, a drift undone."""
+    from penstock.app import demo, fleet, sandbox, world
+
+    folder = state or world.SANDBOX_FOLDER
+    aside = fleet.set_aside(folder)
+    options = sandbox.Options(
+        clusters="real" if clusters == "real" else "sandbox",
+        contexts=parse_contexts(contexts),
+        kubeconfig=kubeconfig,
+        rollout_seconds=1.0,
+    )
+    if aside:
+        click.echo(f"the sandbox that was in {folder} is now in {aside}")
+    with _stage() as stage:
+        rows = asyncio.run(_tell(folder, options, stage))
+    _closing(rows, folder, demo)
+
+
+async def _tell(folder: Path, options: Any, stage: _Stage) -> Sequence[demo.Row]:
+    from penstock.app import demo, fleet
+
+    stage.tell(
+        demo.Step(seconds=0, kind="do", text=f"starting a Git server with pull requests and {len(options.environments)} clusters")
+    )
+    async with fleet.sandbox(folder, options) as running:
+        story = demo.Story(
+            box=running.box,
+            opened=running.world,
+            reviewer=running.reviewer,
+            tell=stage.tell,
+            show=stage.show,
+            began=running.began,
+        )
+        story.say(
+            "done", f"a repository with {len(options.environments)} environments, one cluster each, sync and promotion running"
+        )
+        return await demo.tell(story)
+
+
+def parse_contexts(contexts: Sequence[str]) -> dict[str, str]:
+    """ENV=NAME pairs. Raises UsageError for anything else."""
+    pairs = {}
+    for text in contexts:
+        environment, separator, name = text.partition("=")
+        if not (environment and separator and name):
+            raise click.UsageError(f"--context takes ENV=NAME, not {text!r}")
+        pairs[environment] = name
+    return pairs
+
+
+class _Stage:
+    """Plain lines, for a pipe or a log."""
+
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+
+    def tell(self, step: demo.Step) -> None:
+        click.echo(f"{step.seconds:6.1f}s  {_PLAIN_MARKS[step.kind]} {step.text}")
+
+    def show(self, columns: tuple[demo.Column, ...]) -> None:
+        """Nothing: the lines tell it all."""
+
+
+class _LiveStage(_Stage):
+    """Columns that change in place, the story's lines under them."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.console = Console()
+        self.steps: list[demo.Step] = []
+        self.columns: tuple[demo.Column, ...] = ()
+        self.live = Live(console=self.console, refresh_per_second=8, transient=True)
+
+    def tell(self, step: demo.Step) -> None:
+        self.steps.append(step)
+        self.console.print(self._line(step))
+        self.live.update(self._picture())
+
+    def show(self, columns: tuple[demo.Column, ...]) -> None:
+        self.columns = columns
+        self.live.update(self._picture())
+
+    def _line(self, step: demo.Step) -> Any:
+        from rich.text import Text
+
+        line = Text(f"{step.seconds:6.1f}s  ", style="dim")
+        line.append(f"{_MARKS[step.kind]} ", style=_COLOURS[step.kind])
+        line.append(step.text, style="default not dim")
+        return line
+
+    def _picture(self) -> Any:
+        from rich.columns import Columns
+        from rich.panel import Panel
+        from rich.text import Text
+
+        width = max(24, min(40, self.console.width // max(1, len(self.columns)) - 1))
+        panels = []
+        for column in self.columns:
+            colour = _STATE_COLOURS.get(column.state, "default")
+            text = Text()
+            text.append(f"{column.revision or '-------'} ", style="bold")
+            text.append(f"{column.state}\n", style=colour)
+            text.append(f"{column.subject or ' '}\n", style="default")
+            text.append(f"{column.image.rpartition('/')[2] or ' '}\n", style="cyan")
+            text.append(column.waits or " ", style="dim")
+            text.truncate(10_000)
+            panels.append(Panel(text, title=column.environment, border_style=colour, width=width, height=7))
+        return Columns(panels, padding=0)
+
+
+@contextlib.contextmanager
+def _stage() -> Iterator[_Stage]:
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        yield _Stage()
+        return
+    stage = _LiveStage()
+    with stage.live:
+        yield stage
+
+
+def _closing(rows: Sequence[demo.Row], folder: Path, story: Any) -> None:
+    headers = ("ENVIRONMENT", "COMMIT", "LIVE SINCE", "IMAGE", "TIMEOUT", "REPLICAS", "NEW CHECKOUT", "HOST")
+    table = [
+        (row.environment, row.commit, row.live, row.image, row.checkout_timeout, row.replicas, row.new_checkout, row.host)
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in [headers, *table]) for column in range(len(headers))]
+    click.echo()
+    for number, line in enumerate([headers, *table]):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        click.secho(text, bold=number == 0)
+    last = rows[-1].environment
+    click.echo(
+        f'\n"{story.SUBJECT}" went through {len(rows)} environments; replicas, flag and host stayed as they are in each.\n'
+    )
+    prefix = "penstock" if shutil.which("penstock") else ".venv/bin/penstock"
+    state = "" if folder.as_posix() == ".penstock/sandbox" else f" --state {folder}"
+    click.echo("go on with:")
+    click.echo(f"  {prefix} up{state}" + ("" if state else "      (or make up)"))
+    click.echo(f"  git clone $(cat {folder}/clone-url) fleet      while it is up")
+    click.echo(f"  kubectl --kubeconfig {folder}/kubeconfig --context {last} get deploy")
