@@ -1,0 +1,71 @@
+"""`penstock check`: every finding with its place, and an exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from penstock.app import check
+    from penstock.model import errors
+
+
+@click.command(
+    "check",
+    epilog="""\b
+Examples:
+  penstock check                    the repository in this folder
+  penstock check ../fleet -o json   for a program
+\b
+Exit codes: 0 no errors; 1 errors were found; 2 there is nothing to check.""",
+)
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
+@click.option("--strict", is_flag=True, help="Count warnings as errors.")
+def command(folder: Path, output: str, strict: bool) -> int:
+    """Validate a repository: every finding with file, line and column."""
+    from penstock.adapters.files import DirectoryTree
+    from penstock.app import check
+    from penstock.model import errors
+
+    try:
+        report = check.repository(DirectoryTree(folder))
+    except NotADirectoryError:
+        raise click.UsageError(f"{folder} is not a folder") from None
+    except errors.InputError as error:
+        click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
+        return 2
+    if output == "json":
+        click.echo(
+            json.dumps({"environments": report.environments, "problems": [_as_json(p) for p in report.problems]}, indent=2)
+        )
+    else:
+        for problem in report.problems:
+            click.echo(click.style("warning: ", fg="yellow") + str(problem) if problem.severity == "warning" else str(problem))
+        click.secho(_summary(report), fg="red" if report.errors else "yellow" if report.warnings else "green")
+    return 1 if report.errors or (strict and report.warnings) else 0
+
+
+def _summary(report: check.Report) -> str:
+    def count(number: int, noun: str) -> str:
+        return f"{number} {noun}{'' if number == 1 else 's'}"
+
+    problems, environments = count(report.errors, "problem"), count(len(report.environments), "environment")
+    return f"{problems} in {environments}, {count(report.warnings, 'warning')}"
+
+
+def _as_json(problem: errors.Problem) -> dict[str, object]:
+    where = problem.where
+    return {
+        "severity": problem.severity,
+        "code": problem.code,
+        "what": problem.what,
+        "hint": problem.hint,
+        "file": where.path if where else None,
+        "line": where.line or None if where else None,
+        "column": where.column or None if where else None,
+        "chain": [str(place) for place in problem.chain],
+    }
