@@ -13,10 +13,10 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.app import init, world
 from penstock.model import errors
@@ -24,8 +24,12 @@ from penstock.model.tree import Tree
 from penstock.model.values import EnvName
 from penstock.ports.cluster import Cluster
 
+if TYPE_CHECKING:
+    from penstock.sandbox.forge import Server
+
 OWNER, REPOSITORY = "platform", "fleet"
 DEVELOPER, REVIEWER, BOT = "developer", "reviewer", "penstock"
+USERS = (DEVELOPER, REVIEWER, BOT)
 _READER = "fleet"
 """The Secret in each cluster that its GitRepository names."""
 
@@ -45,6 +49,8 @@ class Options:
     """A repository to start from, in place of the scaffold; only its committed main branch is taken."""
     port: int = 0
     """The port of the Git server and forge; 0 takes the one of the last start, or any."""
+    web_port: int = 0
+    """The same for the web page."""
     rollout_seconds: float = 1.0
 
 
@@ -60,6 +66,7 @@ class Sandbox:
     """One context for each environment, named after it."""
     tokens: Mapping[str, str]
     """Login name -> token, also the password for Git."""
+    forge: Server
 
     def login(self, user: str) -> tuple[str, str]:
         """User name and password for Git and the forge."""
@@ -67,8 +74,11 @@ class Sandbox:
 
     def clone_url(self, user: str) -> str:
         """The address `git clone` takes, credentials included."""
-        scheme, _, rest = self.repository_url.partition("://")
-        return f"{scheme}://{user}:{self.tokens[user]}@{rest}"
+        return self.forge.clone_url(REPOSITORY, user=user)
+
+    def sign_in_url(self, user: str) -> str:
+        """The link that signs a person in as this user and shows the pull requests."""
+        return self.forge.sign_in_url(user, f"/{OWNER}/{REPOSITORY}")
 
 
 @contextlib.asynccontextmanager
@@ -80,41 +90,45 @@ async def servers(state: Path, options: Options) -> AsyncIterator[Sandbox]:
     from penstock.sandbox import forge
 
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _lock(state):
+    with lock(state):
         remembered = _remembered(state)
         async with contextlib.AsyncExitStack() as stack:
             server = await stack.enter_async_context(
                 forge.serve(
                     state / "forge",
                     port=options.port or remembered.get("forge", 0),
-                    users=(DEVELOPER, REVIEWER, BOT),
+                    users=USERS,
                 )
             )
             accesses = await _clusters(stack, state, options, remembered)
-            tokens = {user: server.token(user) for user in (DEVELOPER, REVIEWER, BOT)}
-            fresh = await server.create_repo(REPOSITORY, owner=OWNER)
+            await server.create_repo(REPOSITORY, owner=OWNER, required_approvals=1, push_whitelist=(DEVELOPER,))
+            tokens = {user: server.token(user) for user in USERS}
             kubeconfig = _merge_kubeconfigs(state, accesses)
-            fleet = _write_fleet(state, server.url, server.repo_url(REPOSITORY), tokens[BOT], options.environments, kubeconfig)
-            sandbox = Sandbox(
+            repository = server.clone_url(REPOSITORY)
+            fleet = _write_fleet(state, server.url, repository, tokens[BOT], accesses, kubeconfig)
+            remembered["forge"] = int(server.url.rpartition(":")[2])
+            _write_private(state / "ports.json", json.dumps(remembered))
+            _write_private(state / "clone-url", server.clone_url(REPOSITORY, user=DEVELOPER) + "\n")
+            yield Sandbox(
                 state=state,
                 fleet=fleet,
                 forge_url=server.url,
-                repository_url=server.repo_url(REPOSITORY),
+                repository_url=repository,
                 kubeconfig=kubeconfig,
                 tokens=tokens,
+                forge=server,
             )
-            remembered["forge"] = server.port
-            (state / "ports.json").write_text(json.dumps(remembered))
-            if fresh:
-                await _first_push(sandbox, options)
-            yield sandbox
 
 
-async def bootstrap(sandbox: Sandbox, opened: world.World) -> None:
-    """Install the definitions in every cluster, and apply the sync objects that the repository holds for it.
+async def bootstrap(sandbox: Sandbox, opened: world.World, options: Options) -> None:
+    """Fill the repository if it is new, install the definitions in every cluster, and apply the sync objects that the
+    repository holds for it.
 
     Raises RemoteError when the repository has no such branch or a cluster refuses.
     """
+    if opened.repo.resolve(opened.branch) is None:
+        await _first_push(sandbox, options)
+        await opened.repo.fetch()
     commit = opened.repo.resolve(opened.branch)
     if commit is None:
         raise errors.RefusedError(f"the repository has no branch {opened.branch}", code="NoBranch")
@@ -151,7 +165,7 @@ async def _apply(cluster: Cluster, manifest: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _lock(state: Path) -> Any:
+def lock(state: Path) -> Iterator[None]:
     """One sandbox for each folder; the lock goes with the process, however it ends."""
     with (state / "lock").open("a+") as handle:
         try:
@@ -182,13 +196,22 @@ async def _clusters(
     stack: contextlib.AsyncExitStack, state: Path, options: Options, remembered: dict[str, int]
 ) -> dict[str, dict[str, Any]]:
     """Environment -> kubeconfig (as a mapping) of its cluster, started where it is ours."""
+    from penstock.adapters.kube import kubeconfig as kubeconfigs
+
     accesses: dict[str, dict[str, Any]] = {}
     ours = [name for name in options.environments if name not in options.contexts]
     for name, context in options.contexts.items():
-        accesses[name] = _context_of(options.kubeconfig, context)
+        if name not in options.environments:
+            raise errors.invalid(
+                f"--context names the environment {name!r}, which is not among {', '.join(options.environments)}"
+            )
+        # The user's own file keeps the credentials; reading it here tells early about a context that is not there.
+        kubeconfigs.load(options.kubeconfig, context)
+        accesses[name] = {"path": str(options.kubeconfig.absolute()) if options.kubeconfig else "", "context": context}
     if options.clusters == "real":
         started = await asyncio.gather(*(_start_real(stack, state, name) for name in ours))
-        return accesses | dict(zip(ours, started, strict=True))
+        accesses |= dict(zip(ours, started, strict=True))
+        return {name: accesses[name] for name in options.environments}
     from penstock.sandbox import cluster
 
     for name in ours:
@@ -200,9 +223,9 @@ async def _clusters(
                 rollout_seconds=options.rollout_seconds,
             )
         )
-        remembered[f"cluster {name}"] = server.port
+        remembered[f"cluster {name}"] = int(server.url.rpartition(":")[2])
         accesses[name] = server.kubeconfig()
-    return accesses
+    return {name: accesses[name] for name in options.environments}
 
 
 async def _start_real(stack: contextlib.AsyncExitStack, state: Path, name: str) -> dict[str, Any]:
@@ -210,14 +233,6 @@ async def _start_real(stack: contextlib.AsyncExitStack, state: Path, name: str) 
 
     server = await stack.enter_async_context(local.run(state / "clusters" / name))
     return server.kubeconfig(name)
-
-
-def _context_of(kubeconfig: Path | None, context: str) -> dict[str, Any]:
-    """A kubeconfig that only points: the user's own file keeps the credentials."""
-    from penstock.adapters.kube import kubeconfig as kubeconfigs
-
-    kubeconfigs.load(kubeconfig, context)
-    return {"context": context, "path": str(kubeconfig) if kubeconfig else ""}
 
 
 def _merge_kubeconfigs(state: Path, accesses: Mapping[str, dict[str, Any]]) -> Path:
@@ -229,14 +244,14 @@ def _merge_kubeconfigs(state: Path, accesses: Mapping[str, dict[str, Any]]) -> P
         merged["clusters"].append({"name": name, "cluster": access["clusters"][0]["cluster"]})
         merged["users"].append({"name": name, "user": access["users"][0]["user"]})
         merged["contexts"].append({"name": name, "context": {"cluster": name, "user": name, "namespace": "shop"}})
-    merged["current-context"] = next(iter(accesses))
+    merged["current-context"] = next((entry["name"] for entry in merged["contexts"]), "")
     path = state / "kubeconfig"
     _write_private(path, json.dumps(merged, indent=1))
     return path
 
 
 def _write_fleet(
-    state: Path, forge_url: str, repository_url: str, token: str, environments: Sequence[str], kubeconfig: Path
+    state: Path, forge_url: str, repository_url: str, token: str, accesses: Mapping[str, dict[str, Any]], kubeconfig: Path
 ) -> world.Fleet:
     _write_private(state / "token", token + "\n")
     lines = [
@@ -255,11 +270,12 @@ def _write_fleet(
         "  tokenFile: token",
         "clusters:",
     ]
-    for name in environments:
-        lines += [f"- environment: {name}", f"  kubeconfig: {kubeconfig.name}", f"  context: {name}"]
-    path = state / world.FILE_NAME
-    path.write_text("\n".join(lines) + "\n")
-    return world.read(path)
+    for name, access in accesses.items():
+        path, context = (access["path"], access["context"]) if "path" in access else (kubeconfig.name, name)
+        lines += [f"- environment: {name}", f"  kubeconfig: {json.dumps(str(path))}", f"  context: {json.dumps(context)}"]
+    file = state / world.FILE_NAME
+    _write_private(file, "\n".join(lines) + "\n")
+    return world.read(file)
 
 
 def _write_private(path: Path, text: str) -> None:

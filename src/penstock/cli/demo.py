@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli import options as shared
+
 if TYPE_CHECKING:
     from penstock.app import demo
 
@@ -43,7 +45,7 @@ def command(clusters: str, contexts: Sequence[str], kubeconfig: Path | None, sta
     aside = fleet.set_aside(folder)
     options = sandbox.Options(
         clusters="real" if clusters == "real" else "sandbox",
-        contexts=parse_contexts(contexts),
+        contexts=shared.parse_contexts(contexts),
         kubeconfig=kubeconfig,
         rollout_seconds=1.0,
     )
@@ -73,17 +75,6 @@ async def _tell(folder: Path, options: Any, stage: _Stage) -> Sequence[demo.Row]
             "done", f"a repository with {len(options.environments)} environments, one cluster each, sync and promotion running"
         )
         return await demo.tell(story)
-
-
-def parse_contexts(contexts: Sequence[str]) -> dict[str, str]:
-    """ENV=NAME pairs. Raises UsageError for anything else."""
-    pairs = {}
-    for text in contexts:
-        environment, separator, name = text.partition("=")
-        if not (environment and separator and name):
-            raise click.UsageError(f"--context takes ENV=NAME, not {text!r}")
-        pairs[environment] = name
-    return pairs
 
 
 class _Stage:
