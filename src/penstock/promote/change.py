@@ -1,0 +1,296 @@
+"""What would travel: one unit's changes since it was last promoted, merged field by field into the target's files.
+
+In: the trees of the base, the source and the target, and the two environments. Out: a `Change`: the files to write, every
+conflict, what stays different. An app brings its own line in the kustomizations that list it; the environment's remainder
+brings everything else but other apps' lines and the Flux objects that sync the environment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from penstock import merge
+from penstock.merge.outcome import Choice, Conflict, FieldChange, FileMerge, Kept, Note, TreeMerge
+from penstock.model.pipeline import REMAINDER, Environment
+from penstock.model.tree import Tree
+from penstock.model.values import CommitId, EnvName
+from penstock.promote import listing
+
+Kind = Literal["update", "new", "removal"]
+
+APPS = "apps"
+SYNC_FOLDER = "flux-system"
+_KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What promoting one unit from one environment to another means now."""
+
+    unit: str
+    source: EnvName
+    target: EnvName
+    kind: Kind = "update"
+    base: CommitId | None = None
+    """The commit whose source configuration the target was last brought in line with; None: never."""
+    commit: CommitId
+    """The newest commit of the source environment that is in it."""
+    files: Mapping[str, bytes | None] = field(default_factory=dict)
+    """Path -> content to write in the target, None to delete; empty when nothing has to be written."""
+    conflicts: tuple[Conflict, ...] = ()
+    fields: tuple[FieldChange, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    notes: tuple[Note, ...] = ()
+    content: str = ""
+    """Names what the unit is in the source; the same content has the same name, whatever commit it is in."""
+    digest: str = ""
+    """'sha256:<hex>' over the files that would be written: what an approval is bound to."""
+
+    @property
+    def empty(self) -> bool:
+        return not self.files and not self.conflicts
+
+
+class Trees:
+    """The three trees of a plan, with what was parsed of them; one for every pass, thrown away after it."""
+
+    def __init__(self) -> None:
+        self._listings: dict[tuple[str, str], listing.Listing] = {}
+
+    def listings(self, tree: Tree, root: str) -> Iterator[listing.Listing]:
+        """The kustomizations that may list apps: that of the apps' directory, and that of the environment."""
+        for folder in (f"{root}/{APPS}", root):
+            for name in _KUSTOMIZATION_FILES:
+                path = f"{folder}/{name}"
+                entry = tree.entry(path)
+                if entry is None or entry.kind != "file":
+                    continue
+                key = (path, entry.id)
+                if key not in self._listings:
+                    self._listings[key] = listing.parse(path, tree.read(path))
+                yield self._listings[key]
+                break
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A step of the pipeline, and the trees on both sides of it."""
+
+    source: Environment
+    target: Environment
+    base: Tree | None
+    base_commit: CommitId | None
+    tree: Tree
+    """The main branch: source and target are read from it."""
+    trees: Trees = field(default_factory=Trees)
+
+    def roots(self) -> Iterator[tuple[str, str]]:
+        """Corresponding directories of source and target."""
+        yield from zip(self.source.paths, self.target.paths, strict=False)
+
+
+def units(pair: Pair) -> tuple[str, ...]:
+    """Every unit either side has, the remainder last."""
+    names = {unit.name for env in (pair.source, pair.target) for unit in env.units if unit.kind == "app"}
+    return (*sorted(names), REMAINDER)
+
+
+def untouched(pair: Pair, unit: str) -> bool:
+    """Whether the source is for this unit what it was at the base: nothing travels, and no file has to be read."""
+    return pair.base is not None and content_of(pair, pair.base, unit) == content_of(pair, pair.tree, unit)
+
+
+def plan(pair: Pair, unit: str, commit: CommitId, choices: Sequence[Choice] = ()) -> Change:
+    """The change of one unit now."""
+    merged = [_merged(pair, unit, source_root, target_root, choices) for source_root, target_root in pair.roots()]
+    files = {path: data for one in merged for path, data in one.changes.items()}
+    return Change(
+        unit=unit,
+        source=pair.source.name,
+        target=pair.target.name,
+        kind=_kind(pair, unit),
+        base=pair.base_commit,
+        commit=commit,
+        files=dict(sorted(files.items())),
+        conflicts=tuple(conflict for one in merged for conflict in one.conflicts),
+        fields=tuple(change for one in merged for change in one.fields),
+        kept=tuple(kept for one in merged for kept in one.kept),
+        notes=tuple(note for one in merged for note in one.notes),
+        content=content_of(pair, pair.tree, unit),
+        digest=digest(files),
+    )
+
+
+def digest(files: Mapping[str, bytes | None]) -> str:
+    """Over paths and contents, each with its length so that none can run into the next."""
+    hasher = hashlib.sha256()
+    for path, data in sorted(files.items()):
+        body = b"-" if data is None else b"+%d:" % len(data) + data
+        hasher.update(b"%d:%s" % (len(path.encode()), path.encode()) + body)
+    return f"sha256:{hasher.hexdigest()}"
+
+
+def content_of(pair: Pair, tree: Tree, unit: str) -> str:
+    """What a unit is in a tree of the source environment, as a digest over object ids; '' when it is not there."""
+    hasher = hashlib.sha256()
+    found = False
+    for root, _ in pair.roots():
+        for path in _paths(pair, tree, root, unit, side="source"):
+            for file, identity in _identities(tree, f"{root}/{path}"):
+                found = True
+                hasher.update(f"{file}\0{identity}\n".encode())
+        for one in pair.trees.listings(tree, root):
+            hasher.update(_listed_part(pair, one, root, unit))
+    return f"sha256:{hasher.hexdigest()}" if found else ""
+
+
+def _listed_part(pair: Pair, one: listing.Listing, root: str, unit: str) -> bytes:
+    """The part of a listing that belongs to a unit."""
+    if unit != REMAINDER:
+        return b"listed" if one.lists(f"{root}/{APPS}/{unit}") else b"-"
+    return one.without(_Below(f"{root}/{APPS}/"))
+
+
+class _Below:
+    """Every directory directly below a prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def __contains__(self, directory: object) -> bool:
+        text = str(directory)
+        return text.startswith(self._prefix) and "/" not in text[len(self._prefix) :]
+
+
+def _identities(tree: Tree, path: str) -> Iterator[tuple[str, str]]:
+    """(path, object id) of what is at a path; a directory without an id is told by its files."""
+    entry = tree.entry(path)
+    if entry is None:
+        return
+    if entry.id or entry.kind != "directory":
+        yield path, f"{entry.id}{'*' if entry.executable else ''}"
+        return
+    for name in tree.names(path):
+        yield from _identities(tree, f"{path}/{name}")
+
+
+def _paths(pair: Pair, tree: Tree, root: str, unit: str, *, side: Literal["source", "target"]) -> list[str]:
+    """The paths below an environment's directory that belong to a unit; listings are not among them."""
+    if unit != REMAINDER:
+        return [f"{APPS}/{unit}"]
+    environment = pair.source if side == "source" else pair.target
+    skipped = {posixpath.relpath(found.place.path, root) for found in (environment.kustomization, environment.source) if found}
+    top = [name for name in _names(tree, root) if name not in (APPS, SYNC_FOLDER)]
+    inner = [f"{APPS}/{name}" for name in _names(tree, f"{root}/{APPS}") if not _is_directory(tree, f"{root}/{APPS}/{name}")]
+    listings = {posixpath.relpath(one.path, root) for one in pair.trees.listings(tree, root)}
+    return [path for path in (*top, *inner) if path not in skipped and path not in listings]
+
+
+def _names(tree: Tree, path: str) -> tuple[str, ...]:
+    return tree.names(path) if _is_directory(tree, path) else ()
+
+
+def _is_directory(tree: Tree, path: str) -> bool:
+    entry = tree.entry(path)
+    return entry is not None and entry.kind == "directory"
+
+
+def _kind(pair: Pair, unit: str) -> Kind:
+    if unit == REMAINDER:
+        return "update"
+    here = any(_is_directory(pair.tree, f"{root}/{APPS}/{unit}") for root, _ in pair.roots())
+    there = any(_is_directory(pair.tree, f"{root}/{APPS}/{unit}") for _, root in pair.roots())
+    return "removal" if there and not here else "new" if here and not there else "update"
+
+
+def _merged(pair: Pair, unit: str, source_root: str, target_root: str, choices: Sequence[Choice]) -> TreeMerge:
+    """One directory's merge, listings included."""
+    declared = tuple(difference.pattern for difference in pair.target.differences)
+    only: set[str] = set(_paths(pair, pair.tree, source_root, unit, side="source"))
+    only |= set(_paths(pair, pair.tree, target_root, unit, side="target"))
+    if pair.base is not None:
+        only |= set(_paths(pair, pair.base, source_root, unit, side="source"))
+    result = TreeMerge()
+    if only:
+        result = merge.trees(
+            pair.base,
+            pair.tree,
+            pair.tree,
+            source_root=source_root,
+            target_root=target_root,
+            only=tuple(sorted(only)),
+            declared=declared,
+            choices=choices,
+        )
+    parts = [_listing_merge(pair, unit, source_root, target_root, folder, choices) for folder in (f"{APPS}/", "")]
+    return _joined(result, [part for part in parts if part is not None])
+
+
+def _joined(result: TreeMerge, listings: Sequence[tuple[str, bytes | None, FileMerge]]) -> TreeMerge:
+    changes = dict(result.changes)
+    for path, before, one in listings:
+        if one.result != before and not one.conflicts:
+            changes[path] = one.result
+    return TreeMerge(
+        changes=changes,
+        conflicts=(*result.conflicts, *(conflict for _, _, one in listings for conflict in one.conflicts)),
+        fields=(*result.fields, *(change for _, _, one in listings for change in one.changes)),
+        kept=result.kept,
+        notes=(*result.notes, *(note for _, _, one in listings for note in one.notes)),
+    )
+
+
+def _listing_merge(
+    pair: Pair, unit: str, source_root: str, target_root: str, folder: str, choices: Sequence[Choice]
+) -> tuple[str, bytes | None, FileMerge] | None:
+    """(path in the target, its bytes now, its merge) of one kustomization that may list apps; None without a change."""
+    base = _listing(pair, pair.base, f"{source_root}/{folder}") if pair.base is not None else None
+    source = _listing(pair, pair.tree, f"{source_root}/{folder}")
+    target = _listing(pair, pair.tree, f"{target_root}/{folder}")
+    known = target or source or base
+    if known is None:
+        return None
+    path = f"{target_root}/{folder}{posixpath.basename(known.path)}"
+    before = target.data if target else None
+    if unit == REMAINDER:
+        old = base.without(_Below(f"{source_root}/{APPS}/")) if base else None
+        new = source.without(_Below(f"{source_root}/{APPS}/")) if source else None
+        if old == new or (pair.base is None and before is not None):
+            return None
+    else:
+        directory, there = f"{source_root}/{APPS}/{unit}", f"{target_root}/{APPS}/{unit}"
+        listed = (
+            bool(base and base.lists(directory)),
+            bool(source and source.lists(directory)),
+            bool(target and target.lists(there)),
+        )
+        if listed == (False, True, False) and source is not None:
+            new = source.data if target else source.without(_Others(f"{source_root}/{APPS}/", directory))
+            old = source.without({directory}) if target else None
+        elif listed == (True, False, True) and base is not None:
+            old, new = base.data, base.without({directory})
+        else:
+            return None
+    return path, before, merge.three_way(old, new, before, path=path, choices=choices)
+
+
+class _Others(_Below):
+    """Every directory directly below a prefix but one."""
+
+    def __init__(self, prefix: str, keep: str) -> None:
+        super().__init__(prefix)
+        self._keep = keep
+
+    def __contains__(self, directory: object) -> bool:
+        return directory != self._keep and super().__contains__(directory)
+
+
+def _listing(pair: Pair, tree: Tree, folder: str) -> listing.Listing | None:
+    """The kustomization of one folder ('…/apps/' or '…/')."""
+    root = folder.removesuffix("/").removesuffix(f"/{APPS}") if folder.endswith(f"/{APPS}/") else folder.removesuffix("/")
+    wanted = folder.removesuffix("/")
+    return next((one for one in pair.trees.listings(tree, root) if posixpath.dirname(one.path) == wanted), None)

@@ -1,0 +1,213 @@
+"""Whether a revision ran healthy in an environment, read from the status of the Flux Kustomization that syncs it.
+
+In: the Kustomization as its cluster shows it, the digest that Git renders to at the applied revision, and which commits
+hold the content in question. Out: `Evidence`. Works on the status that Penstock writes and on that of real Flux alike.
+A stale Ready proves nothing: generation, revision and rendered digest must all be those of the content asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from penstock.model.resource import Manifest
+from penstock.model.values import CommitId, EnvName
+
+State = Literal["healthy", "waiting", "failed", "unknown"]
+"""waiting: not applied or not judged yet; failed: somebody has to act; unknown: the cluster could not be asked."""
+
+_SUCCEEDED = "ReconciliationSucceeded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known about one unit's content in one environment."""
+
+    environment: EnvName
+    state: State
+    reason: str
+    """One clause, to stand behind 'healthy in dev: '."""
+    applied: CommitId | None = None
+    """The commit that is live, when one is."""
+    since: datetime | None = None
+    """Since when this content runs healthy without a break."""
+    digest: str = ""
+    """Of everything applied to the environment, 'sha256:<hex>'."""
+    generation: int = 0
+    observed: datetime | None = None
+    """When the cluster was asked."""
+
+    def trailer(self) -> str:
+        """'dev healthy <from>/<to> sha256:<hex>', for a commit message."""
+        if self.state != "healthy" or self.since is None or self.observed is None:
+            return ""
+        return f"{self.environment} healthy {stamp(self.since)}/{stamp(self.observed)} {self.digest}"
+
+
+def stamp(moment: datetime) -> str:
+    """UTC, to the second: 2026-03-02T14:02:11Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def applied_commit(status: Mapping[str, Any]) -> CommitId | None:
+    """The commit of lastAppliedRevision, written 'main@sha1:<id>' (or 'sha1:<id>' without a branch)."""
+    return _commit(status.get("lastAppliedRevision"))
+
+
+def unreachable(environment: EnvName, reason: str) -> Evidence:
+    """The cluster did not answer: nothing is known, which is never the same as healthy or empty."""
+    return Evidence(environment=environment, state="unknown", reason=reason)
+
+
+def read(
+    environment: EnvName,
+    kustomization: Manifest | None,
+    *,
+    holds_content: Callable[[CommitId], bool],
+    rendered_digest: Callable[[CommitId], str | None],
+    now: datetime,
+) -> Evidence:
+    """Judge a Kustomization's status.
+
+    `holds_content(commit)`: whether the unit is the same there as in the content asked for.
+    `rendered_digest(commit)`: what Git renders to at a commit, None when it does not build or is not known here.
+    """
+
+    def result(state: State, reason: str, **more: Any) -> Evidence:
+        return Evidence(environment=environment, state=state, reason=reason, observed=now, generation=generation, **more)
+
+    generation = 0
+    if kustomization is None:
+        return result("failed", "its Kustomization does not exist in the cluster")
+    generation = int((kustomization.get("metadata") or {}).get("generation") or 0)
+    spec, status = kustomization.get("spec") or {}, kustomization.get("status") or {}
+    conditions = {str(item.get("type")): item for item in status.get("conditions") or ()}
+    applied = applied_commit(status)
+    if spec.get("suspend"):
+        return result("failed", "its Kustomization is suspended", applied=applied)
+    if failure := _failure(conditions, status, holds_content):
+        return result("failed", failure, applied=applied)
+    if applied is None:
+        return result("waiting", "nothing was applied yet")
+    if not holds_content(applied):
+        return result("waiting", f"{short(applied)} is live, which does not hold it yet", applied=applied)
+    if waiting := _not_yet(conditions, status, generation):
+        return result("waiting", waiting, applied=applied)
+    entries = _entries(status)
+    digest = entries[0].digest if entries else ""
+    if not digest or entries[0].commit != applied:
+        return result("waiting", f"no digest is recorded for {short(applied)}", applied=applied)
+    wanted = rendered_digest(applied)
+    if wanted is None:
+        return result("failed", f"{short(applied)} cannot be rendered here", applied=applied, digest=digest)
+    if wanted != digest:
+        reason = f"what was applied ({digest[:15]}…) is not what {short(applied)} renders to ({wanted[:15]}…)"
+        return result("failed", reason, applied=applied, digest=digest)
+    if not _checks_health(spec):
+        reason = "its Kustomization checks no health (set spec.wait: true)"
+        return result("failed", reason, applied=applied, digest=digest)
+    since = _since(entries, conditions, holds_content)
+    return result("healthy", f"live as {short(applied)}", applied=applied, digest=digest, since=since)
+
+
+def short(commit: str) -> str:
+    return commit[:7]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """One entry of status.history."""
+
+    digest: str
+    status: str
+    commit: CommitId | None
+    first: datetime | None
+    last: datetime | None
+
+
+def _entries(status: Mapping[str, Any]) -> Sequence[_Entry]:
+    """The history, the entry seen last first."""
+    entries = [
+        _Entry(
+            digest=str(item.get("digest") or ""),
+            status=str(item.get("lastReconciledStatus") or ""),
+            commit=_commit((item.get("metadata") or {}).get("revision")),
+            first=moment(item.get("firstReconciled")),
+            last=moment(item.get("lastReconciled")),
+        )
+        for item in status.get("history") or ()
+    ]
+    # Stable: of two entries of one second, the one the controller put first is the newer.
+    return sorted(entries, key=lambda entry: entry.last or datetime.min.replace(tzinfo=UTC), reverse=True)
+
+
+def _failure(
+    conditions: Mapping[str, Mapping[str, Any]], status: Mapping[str, Any], holds_content: Callable[[CommitId], bool]
+) -> str | None:
+    """Why somebody has to act, when the content asked for was tried and did not pass."""
+    attempted = _commit(status.get("lastAttemptedRevision")) or applied_commit(status)
+    if attempted is None or not holds_content(attempted):
+        return None
+    for kind in ("Stalled", "Ready"):
+        condition = conditions.get(kind, {})
+        bad = condition.get("status") == ("True" if kind == "Stalled" else "False")
+        if bad and condition.get("reason") not in ("DependencyNotReady", "HealthCheckCanceled"):
+            return f"{condition.get('reason') or kind} at {short(attempted)}"
+    return None
+
+
+def _not_yet(conditions: Mapping[str, Mapping[str, Any]], status: Mapping[str, Any], generation: int) -> str | None:
+    """Why it cannot be judged yet."""
+    if int(status.get("observedGeneration") or 0) != generation:
+        return "its Kustomization was changed and is not reconciled yet"
+    if (attempted := _commit(status.get("lastAttemptedRevision"))) and attempted != applied_commit(status):
+        return f"{short(attempted)} is being applied"
+    for kind in ("Ready", "Healthy"):
+        condition = conditions.get(kind)
+        if condition is None and kind == "Healthy":
+            continue  # Written only where health is checked, and an older Flux does not write it at all: Ready tells.
+        if condition is None or condition.get("status") != "True":
+            return f"{kind} is {(condition or {}).get('status') or 'not written'}"
+        if int(condition.get("observedGeneration") or generation) != generation:
+            return f"{kind} is of an earlier generation"
+    return None
+
+
+def _checks_health(spec: Mapping[str, Any]) -> bool:
+    return bool(spec.get("wait") or spec.get("healthChecks"))
+
+
+def _since(
+    entries: Sequence[_Entry],
+    conditions: Mapping[str, Mapping[str, Any]],
+    holds_content: Callable[[CommitId], bool],
+) -> datetime | None:
+    """Since when the content runs healthy: across later revisions that left this unit alone, but not across a failure
+    or other content in between."""
+    same = [entry for entry in entries if entry.status == _SUCCEEDED and entry.commit and holds_content(entry.commit)]
+    other = [entry for entry in entries if entry not in same]
+    started = min((entry.first for entry in same if entry.first), default=None)
+    interrupted = max((entry.last for entry in other if entry.last), default=None)
+    if started is None or interrupted is None or interrupted <= started:
+        return started
+    # An entry of the same content may begin after the break; if none does (entries of one digest are joined by Flux),
+    # Ready turned True after it.
+    later = [entry.first for entry in same if entry.first and entry.first >= interrupted]
+    ready = moment(conditions.get("Ready", {}).get("lastTransitionTime"))
+    return min(later) if later else max(interrupted, ready or interrupted)
+
+
+def _commit(revision: Any) -> CommitId | None:
+    text = str(revision or "").rpartition(":")[2]
+    return CommitId(text) if len(text) in (40, 64) and not set(text) - set("0123456789abcdef") else None
+
+
+def moment(text: Any) -> datetime | None:
+    """A Kubernetes time."""
+    try:
+        parsed = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -1,0 +1,246 @@
+"""What has to be green before a change is merged, each gate a pure function of what is known and of the time.
+
+In: a `Situation`. Out: one `Verdict` per gate: passed, waiting (until when, if that is known), or failed because of what.
+The same answers stand in the pull request, in commit statuses, in `status` and in `explain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from penstock.model.pipeline import Environment, Freeze, Hold
+from penstock.model.values import CommitId, EnvName
+from penstock.promote import calendar
+from penstock.promote.evidence import Evidence
+
+State = Literal["passed", "waiting", "failed"]
+Who = Literal["time", "machine", "person", "nobody"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one gate says."""
+
+    gate: str
+    state: State
+    text: str
+    """One clause: 'healthy in dev for 31 min', '0 of 1 approvals'."""
+    until: datetime | None = None
+    """When waiting will end by itself, if that is known."""
+    who: Who = "nobody"
+    """What it waits for: time passing, a machine finishing, or a person acting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """An approving review of exactly the content that would be merged."""
+
+    user: str
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A commit status on the head of the pull request."""
+
+    context: str
+    state: str
+    creator: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything the gates of one promotion look at."""
+
+    unit: str
+    target: Environment
+    commit: CommitId
+    """The source environment's commit that would be promoted."""
+    commits: tuple[CommitId, ...] = ()
+    """Every commit of the source environment that would travel, newest first."""
+    evidence: tuple[Evidence, ...]
+    """One per environment of `promote_from`."""
+    approvals: tuple[Approval, ...] = ()
+    rejections: tuple[str, ...] = ()
+    """Logins whose newest review asks for changes."""
+    author: str = ""
+    """Who opened the pull request: no approval of theirs counts."""
+    change_authors: tuple[str, ...] = ()
+    teams: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Team name -> logins."""
+    statuses: tuple[Status, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    now: datetime
+
+
+def judge(situation: Situation) -> tuple[Verdict, ...]:
+    """Every gate the target environment has, in the order people read them."""
+    found = [verdict for gate in GATES for verdict in gate(situation)]
+    return tuple(found)
+
+
+def green(verdicts: Sequence[Verdict]) -> bool:
+    return all(verdict.state == "passed" for verdict in verdicts)
+
+
+def healthy(situation: Situation) -> list[Verdict]:
+    """It ran healthy, at this digest, wherever it comes from."""
+    if not situation.target.gates.healthy:
+        return []
+    found = []
+    for evidence in situation.evidence:
+        name = f"healthy in {evidence.environment}"
+        match evidence.state:
+            case "healthy":
+                found.append(Verdict(gate="healthy", state="passed", text=f"{name}, {evidence.reason}"))
+            case "failed":
+                found.append(Verdict(gate="healthy", state="failed", text=f"not {name}: {evidence.reason}", who="person"))
+            case _:
+                found.append(Verdict(gate="healthy", state="waiting", text=f"not {name} yet: {evidence.reason}", who="machine"))
+    if not situation.evidence:
+        found.append(Verdict(gate="healthy", state="failed", text="there is no environment it could have run in", who="person"))
+    return found
+
+
+def soak(situation: Situation) -> list[Verdict]:
+    """For long enough, without a break."""
+    wanted = situation.target.gates.soak
+    if not wanted:
+        return []
+    begun = [evidence.since if evidence.state == "healthy" else None for evidence in situation.evidence]
+    since = [moment for moment in begun if moment is not None]
+    if len(since) < len(begun) or not begun:
+        return [Verdict(gate="soak", state="waiting", text=f"soak of {span(wanted)} begins once it is healthy", who="machine")]
+    done = situation.now - max(since)
+    if done >= wanted:
+        return [Verdict(gate="soak", state="passed", text=f"ran healthy for {span(done)} (soak {span(wanted)})")]
+    text = f"soak {span(max(done, timedelta(0)))} of {span(wanted)}"
+    return [Verdict(gate="soak", state="waiting", text=text, until=max(since) + wanted, who="time")]
+
+
+def approvals(situation: Situation) -> list[Verdict]:
+    """Enough different people, allowed to, other than the author, for exactly this content."""
+    rules = situation.target.gates
+    if situation.rejections:
+        unhappy = ", ".join(sorted(set(situation.rejections)))
+        return [Verdict(gate="approvals", state="failed", text=f"changes requested by {unhappy}", who="person")]
+    if not rules.approvals:
+        return []
+    allowed = _allowed(rules.approvers, situation.teams)
+    names = sorted(
+        {
+            approval.user
+            for approval in situation.approvals
+            if approval.user not in (situation.author, *situation.change_authors)
+            and (allowed is None or approval.user in allowed)
+        }
+    )
+    whom = f" from {', '.join(approver.replace('team:', 'team ') for approver in rules.approvers)}" if rules.approvers else ""
+    if len(names) >= rules.approvals:
+        return [Verdict(gate="approvals", state="passed", text=f"approved by {', '.join(names)}")]
+    text = f"{len(names)} of {rules.approvals} approval{'s' if rules.approvals > 1 else ''}{whom}"
+    return [Verdict(gate="approvals", state="waiting", text=text, who="person")]
+
+
+def _allowed(approvers: Sequence[str], teams: Mapping[str, Sequence[str]]) -> set[str] | None:
+    if not approvers:
+        return None
+    allowed: set[str] = set()
+    for approver in approvers:
+        team = approver.removeprefix("team:")
+        allowed |= {approver} if team == approver else set(teams.get(team, ()))
+    return allowed
+
+
+def window(situation: Situation) -> list[Verdict]:
+    """Now is inside one of the target's windows."""
+    windows = situation.target.gates.windows
+    if not windows:
+        return []
+    if any(calendar.is_open(one, situation.now) for one in windows):
+        return [Verdict(gate="window", state="passed", text="inside the window")]
+    opens = min((moment for one in windows if (moment := calendar.next_open(one, situation.now))), default=None)
+    text = f"outside the window {' or '.join(calendar.show(one) for one in windows)}"
+    return [Verdict(gate="window", state="waiting", text=text, until=opens, who="time")]
+
+
+def freeze(situation: Situation) -> list[Verdict]:
+    """Nobody stopped the line."""
+    found = []
+    for one in situation.freezes:
+        if not _concerns(one.environments, situation.target.name) or not _in_force(one.since, one.until, situation.now):
+            continue
+        by = f" by {one.by}" if one.by else ""
+        who: Who = "time" if one.until else "person"
+        found.append(Verdict(gate="freeze", state="waiting", text=f"frozen{by}: {one.reason}", until=one.until, who=who))
+    return found
+
+
+def hold(situation: Situation) -> list[Verdict]:
+    """Nobody holds this unit or one of these commits back."""
+    found = []
+    for one in situation.holds:
+        if not _concerns(one.environments, situation.target.name) or not _in_force(None, one.until, situation.now):
+            continue
+        if one.unit not in ("", situation.unit) or (one.commit and not _travels(one.commit, situation)):
+            continue
+        by = f" by {one.by}" if one.by else ""
+        who: Who = "time" if one.until else "person"
+        found.append(Verdict(gate="hold", state="waiting", text=f"held back{by}: {one.reason}", until=one.until, who=who))
+    return found
+
+
+def statuses(situation: Situation) -> list[Verdict]:
+    """The commit statuses the target asks for, by the account it trusts."""
+    found = []
+    for required in situation.target.gates.statuses:
+        name = f"status {required.context}"
+        matching = [status for status in situation.statuses if status.context == required.context]
+        trusted = [status for status in matching if not required.creator or status.creator == required.creator]
+        if any(status.state == "success" for status in trusted):
+            found.append(Verdict(gate=name, state="passed", text=f"{required.context} succeeded"))
+        elif any(status.state in ("failure", "error") for status in trusted):
+            found.append(Verdict(gate=name, state="failed", text=f"{required.context} failed", who="person"))
+        else:
+            other = ", but not by " + required.creator if matching and not trusted else ""
+            text = f"{required.context} has no result yet{other}"
+            found.append(Verdict(gate=name, state="waiting", text=text, who="machine"))
+    return found
+
+
+GATES: tuple[Callable[[Situation], list[Verdict]], ...] = (hold, freeze, healthy, soak, statuses, approvals, window)
+"""Every gate, in the order people read them."""
+
+
+def _concerns(environments: Sequence[str], name: EnvName) -> bool:
+    return not environments or name in environments
+
+
+def _in_force(since: datetime | None, until: datetime | None, now: datetime) -> bool:
+    return (since is None or since <= now) and (until is None or now < until)
+
+
+def _travels(commit: str, situation: Situation) -> bool:
+    return any(one.startswith(commit) for one in (situation.commit, *situation.commits))
+
+
+def span(duration: timedelta) -> str:
+    """A duration for people, at most two units: '11 min', '1 h 30 min', '3 d'."""
+    seconds = max(0, int(duration.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, hours, days = seconds // 60 % 60, seconds // 3600 % 24, seconds // 86400
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min"
+
+
+def clock_time(moment: datetime) -> str:
+    """A moment for people, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,192 @@
+"""What commits say about promotions: trailers, written so that a squash keeps them.
+
+In: commit messages. Out: records of promotions and adoptions, newest first as their commits are. A record is a claim: it
+names the base of the next merge and fills the log, it is never evidence that something ran. It counts only when its commit
+touched the environment it speaks of, which is why callers read records from the history of that environment's paths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from penstock.model.pipeline import REMAINDER
+from penstock.model.values import CommitId, EnvName
+
+_TRAILER = re.compile(r"^(Penstock-[A-Za-z-]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_PROMOTION = re.compile(r"(\S+) (\S+)@([0-9a-f]{7,64}) -> (\S+)\Z")
+_ADOPTION = re.compile(r"(?:(\S+) )?(\S+?)(?:@([0-9a-f]{7,64}))? -> (\S+)\Z")
+_BASE = re.compile(r"(\S+)@([0-9a-f]{7,64})\Z")
+_CHOICE = re.compile(r"(take|keep) ([0-9a-f]{12}) (.+)\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """A person said that what differs, as of `commit`, is meant. Without `commit`: as of the commit that says so."""
+
+    source: EnvName
+    target: EnvName
+    unit: str = ""
+    commit: CommitId | None = None
+
+    def __str__(self) -> str:
+        unit = f"{self.unit} " if self.unit else ""
+        return f"{unit}{self.source}{f'@{self.commit}' if self.commit else ''} -> {self.target}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickedSide:
+    """A person's decision on one conflicting field; void once either side's value is another (`values` is a hash)."""
+
+    side: Literal["take", "keep"]
+    values: str
+    """12 hex digits over both values."""
+    field: str
+    """As the conflict names it: '#ConfigMap/web data.checkout_timeout'."""
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.values} {self.field}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """One unit's change that went, or is about to go, from `source` at `commit` to `target`."""
+
+    unit: str
+    source: EnvName
+    commit: CommitId
+    target: EnvName
+    base: CommitId | None = None
+    """What the source was compared with: its commit at the promotion before."""
+    digest: str = ""
+    """Over what travelled, see `change.digest`."""
+    evidence: str = ""
+    verdict: str = ""
+    pull: str = ""
+    approved_by: tuple[str, ...] = ()
+    picked: tuple[PickedSide, ...] = ()
+    bypass: str = ""
+    rollback: bool = False
+
+    def trailers(self) -> str:
+        """The lines for a commit message, each '<key>: <value>'."""
+        pairs = [
+            ("Penstock-Promotion", f"{self.unit} {self.source}@{self.commit} -> {self.target}"),
+            ("Penstock-Base", f"{self.source}@{self.base}" if self.base else ""),
+            ("Penstock-Digest", self.digest),
+            ("Penstock-Evidence", self.evidence),
+            ("Penstock-Verdict", self.verdict),
+            *(("Penstock-Choice", str(choice)) for choice in self.picked),
+            ("Penstock-Pull", self.pull),
+            *(("Penstock-Approved-By", login) for login in self.approved_by),
+            ("Penstock-Bypass", self.bypass),
+        ]
+        return "".join(f"{key}: {one_line(value)}\n" for key, value in pairs if value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What one commit's message claims."""
+
+    promotions: tuple[Promotion, ...] = ()
+    settlings: tuple[Settling, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.promotions or self.settlings)
+
+
+def one_line(text: str) -> str:
+    """Text that cannot begin a trailer of its own."""
+    return " ".join(text.split())
+
+
+def parse(message: str) -> Record:
+    """The record in a commit message, wherever its lines stand; several promotions begin at their own first line."""
+    promotions: list[Promotion] = []
+    settlings: list[Settling] = []
+    for key, value in _TRAILER.findall(message):
+        if key == "Penstock-Promotion" and (match := _PROMOTION.match(value)):
+            unit, source, commit, target = match.groups()
+            promotions.append(Promotion(unit=unit, source=EnvName(source), commit=CommitId(commit), target=EnvName(target)))
+        elif key == "Penstock-Adopt" and (match := _ADOPTION.match(value)):
+            unit, source, at, target = match.groups()
+            settlings.append(
+                Settling(unit=unit or "", source=EnvName(source), target=EnvName(target), commit=CommitId(at) if at else None)
+            )
+        elif promotions:
+            promotions[-1] = _with(promotions[-1], key, value)
+    return Record(promotions=tuple(promotions), settlings=tuple(settlings))
+
+
+def _with(promotion: Promotion, key: str, value: str) -> Promotion:
+    match key:
+        case "Penstock-Base" if found := _BASE.match(value):
+            return replace(promotion, base=CommitId(found[2]))
+        case "Penstock-Digest":
+            return replace(promotion, digest=value)
+        case "Penstock-Evidence":
+            return replace(promotion, evidence=value)
+        case "Penstock-Verdict":
+            return replace(promotion, verdict=value)
+        case "Penstock-Pull":
+            return replace(promotion, pull=value)
+        case "Penstock-Approved-By":
+            return replace(promotion, approved_by=(*promotion.approved_by, value))
+        case "Penstock-Bypass":
+            return replace(promotion, bypass=value)
+        case "Penstock-Choice" if found := _CHOICE.match(value):
+            picked = PickedSide(side="take" if found[1] == "take" else "keep", values=found[2], field=found[3])
+            return replace(promotion, picked=(*promotion.picked, picked))
+        case _:
+            return promotion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """A commit of an environment's history and what it claims."""
+
+    commit: CommitId
+    when: datetime
+    record: Record
+
+
+def base_of(
+    unit: str,
+    source: EnvName,
+    target: EnvName,
+    history: Iterable[Landed],
+    settled: Sequence[Settling],
+    is_ancestor: Callable[[CommitId, CommitId], bool],
+) -> CommitId | None:
+    """Which commit's source configuration the target's was last brought in line with; None when it never was.
+
+    `history` is the target environment's, newest first. `settled` are records kept in files; each names its commit, and
+    the newest of all records by ancestry wins.
+    """
+    landed, base = _newest(unit, source, target, history)
+    for settling in settled:
+        if (settling.source, settling.target) != (source, target) or settling.unit not in ("", unit) or not settling.commit:
+            continue
+        if landed is None or is_ancestor(landed, settling.commit):
+            landed = base = settling.commit
+    return base
+
+
+def _newest(unit: str, source: EnvName, target: EnvName, history: Iterable[Landed]) -> tuple[CommitId | None, CommitId | None]:
+    """(where it was recorded, the base it names) of the newest record in an environment's history."""
+    for landed in history:
+        for promotion in landed.record.promotions:
+            if (promotion.unit, promotion.source, promotion.target) == (unit, source, target):
+                return landed.commit, promotion.commit
+        for settling in landed.record.settlings:
+            if (settling.source, settling.target) == (source, target) and settling.unit in ("", unit):
+                return landed.commit, settling.commit or landed.commit
+    return None, None
+
+
+def title_of(unit: str) -> str:
+    """A unit's name for people."""
+    return "environment" if unit == REMAINDER else unit
