@@ -40,6 +40,7 @@ class PullRequest:
     merged_by: str = ""
     merge_sha: CommitId | None = None
     closed_by: str = ""
+    """Login name of who closed or merged it; of one closed without a merge only `pull` asks for it, lists leave it ''."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +87,8 @@ class Forge(Protocol):
     async def whoami(self) -> str:
         """The login name our credentials belong to."""
 
-    async def pulls(self, *, state: Literal["open", "closed", "all"] = "open") -> Sequence[PullRequest]:
-        """Pull requests, newest first ('closed' has merged ones too)."""
+    async def pulls(self, *, state: Literal["open", "closed", "all"] = "open", head: str = "") -> Sequence[PullRequest]:
+        """Pull requests, newest first ('closed' has merged ones too); with `head`, only those from that branch."""
 
     async def pull(self, number: int) -> PullRequest:
         """One pull request."""

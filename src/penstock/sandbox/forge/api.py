@@ -78,6 +78,7 @@ class Api:
             ("POST", f"{repo}/issues/{{number:[0-9]+}}/comments", self.create_comment),
             ("PATCH", f"{repo}/issues/comments/{{id:[0-9]+}}", self.edit_comment),
             ("PUT", f"{repo}/issues/{{number:[0-9]+}}/labels", self.set_labels),
+            ("GET", f"{repo}/issues/{{number:[0-9]+}}/timeline", self.timeline),
             ("GET", f"{repo}/commits/{{sha:.+}}/statuses", self.statuses),
             ("GET", f"{repo}/commits/{{sha:.+}}/status", self.combined_status),
             ("GET", f"{repo}/statuses/{{sha}}", self.statuses),
@@ -300,10 +301,8 @@ class Api:
         user = self._user(request)
         repository, pull = self._pull(request)
         wanted = (await _body(request)).get("labels") or []
-        by_name = {row["name"]: row["id"] for row in self._store.labels(repository.id)}
-        ids = [by_name.get(label, label) for label in wanted]
-        if unknown := [label for label in ids if label not in by_name.values()]:
-            raise Refusal(404, f"label {unknown[0]!r} does not exist")
+        rows = self._store.labels(repository.id)
+        ids = [row["id"] for row in rows if row["name"] in wanted or row["id"] in wanted]  # Gitea too ignores unknown ones
         self._pulls.set_labels(repository, user, pull, ids)
         return _json([self._shapes.label(row, repository) for row in self._store.pull_labels(pull.id)])
 
@@ -404,6 +403,17 @@ class Api:
         self._store.update("comments", row["id"], body=_text(await _body(request), "body"), updated=now())
         number = self._only("pulls", row["pull"])["number"]
         return _json(self._shapes.comment(repository, number, self._only("comments", row["id"])))
+
+    async def timeline(self, request: web.Request) -> web.Response:
+        """Who closed or merged it; Gitea tells much more."""
+        _, pull = self._pull(request)
+        events = []
+        if pull.state == "closed":
+            kind = "merge_pull" if pull.merged else "close"
+            events.append(
+                {"id": 1, "type": kind, "user": self._shapes.user(pull.closed_by), "body": "", "created_at": pull.closed}
+            )
+        return self._page(request, events, lambda event: event)
 
     # commit statuses
 

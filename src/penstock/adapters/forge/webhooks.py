@@ -1,0 +1,123 @@
+"""Is a webhook's request genuine, and what does it tell? In: headers, body and secret. Out: an Event, or None.
+
+Pure functions. A signature is checked over the very bytes received, in constant time, before anything is parsed; no
+secret means no webhook is accepted. What a webhook says is only a hint to look: the reader then asks the forge and Git.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+Flavour = Literal["github", "gitlab", "gitea", "generic"]
+Kind = Literal["push", "pull_request", "review", "status", "comment", "other"]
+
+_KINDS: Mapping[str, Kind] = {
+    "push": "push",
+    "pull_request": "pull_request",
+    "pull_request_sync": "pull_request",
+    "pull_request_label": "pull_request",
+    "merge_request hook": "pull_request",
+    "pull_request_review": "review",
+    "pull_request_approved": "review",
+    "pull_request_rejected": "review",
+    "pull_request_comment": "review",
+    "push hook": "push",
+    "tag push hook": "push",
+    "create": "push",
+    "delete": "push",
+    "status": "status",
+    "check_run": "status",
+    "check_suite": "status",
+    "pipeline hook": "status",
+    "issue_comment": "comment",
+    "note hook": "comment",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What a genuine webhook points at."""
+
+    kind: Kind
+    repository: str = ""
+    """owner/name."""
+    ref: str = ""
+    """Full ref of a push."""
+    after: str = ""
+    """Commit the ref is at after a push; all zeros when it is gone."""
+    number: int = 0
+    """Of the pull request."""
+    delivery: str = ""
+    """The forge's id of this delivery, '' when it has none; the same one twice is a repetition."""
+
+
+def genuine(flavour: Flavour, headers: Mapping[str, str], body: bytes, secret: str) -> bool:
+    """Whether the request was made by somebody who knows the secret."""
+    if not secret:
+        return False
+    given = {name.lower(): value for name, value in headers.items()}
+    if flavour == "gitlab":
+        return _same(given.get("x-gitlab-token", ""), secret)
+    if flavour == "gitea":
+        signature = given.get("x-gitea-signature") or given.get("x-forgejo-signature") or ""
+        return _same(signature, _digest(secret, body, "sha256"))
+    if flavour == "github":
+        return _same(given.get("x-hub-signature-256", ""), f"sha256={_digest(secret, body, 'sha256')}")
+    # Flux's generic-hmac: X-Signature: <algorithm>=<hex>
+    algorithm, _, signature = given.get("x-signature", "").partition("=")
+    return algorithm in ("sha256", "sha512") and _same(signature, _digest(secret, body, algorithm))
+
+
+def read(headers: Mapping[str, str], body: bytes) -> Event:
+    """What the webhook is about; an unknown one is 'other'. Call it only after `genuine`."""
+    given = {name.lower(): value for name, value in headers.items()}
+    name = (
+        given.get("x-gitea-event")
+        or given.get("x-forgejo-event")
+        or given.get("x-github-event")
+        or given.get("x-gitlab-event")
+        or ""
+    )
+    delivery = given.get("x-gitea-delivery") or given.get("x-github-delivery") or given.get("x-gitlab-event-uuid") or ""
+    kind = _KINDS.get(name.lower(), "other")
+    try:
+        found: Any = msgspec.json.decode(body)
+    except msgspec.MsgspecError:
+        return Event(kind="other", delivery=delivery)
+    if not isinstance(found, dict):
+        return Event(kind="other", delivery=delivery)
+    repository = _text(found, "repository", "full_name") or _text(found, "project", "path_with_namespace")
+    number = _number(found)
+    return Event(
+        kind=kind, repository=repository, ref=_text(found, "ref"), after=_text(found, "after"), number=number, delivery=delivery
+    )
+
+
+def _digest(secret: str, body: bytes, algorithm: str) -> str:
+    return hmac.new(secret.encode(), body, getattr(hashlib, algorithm)).hexdigest()
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
+
+
+def _text(found: dict[str, Any], *path: str) -> str:
+    value: Any = found
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _number(found: dict[str, Any]) -> int:
+    for holder in (found, found.get("pull_request"), found.get("object_attributes"), found.get("merge_request")):
+        if isinstance(holder, dict):
+            for key in ("number", "iid"):
+                if isinstance(holder.get(key), int) and not isinstance(holder.get(key), bool):
+                    return int(holder[key])
+    return 0
