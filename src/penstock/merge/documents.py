@@ -1,0 +1,332 @@
+"""Merges files of objects: YAML with any number of documents, JSON, kustomization files.
+
+In: a file's text on three sides. Out: the target's text afterwards and the findings. Documents are matched by what they
+are (group, kind, namespace, name), not by their position; a document that comes or goes does so as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from penstock.merge import ordering
+from penstock.merge.fields import FieldMerge, Spot
+from penstock.merge.outcome import Conflict, FieldChange, Kept, Note
+from penstock.merge.recording import Recorder
+from penstock.merge.selecting import Selectors
+from penstock.yamldoc import jsontext, nodes
+from penstock.yamldoc.nodes import Canon, Document, Mapping, UnreadableError, text_of
+
+Identity = tuple[str, str, str, str]
+"""Group, kind, namespace, name; '' where the object does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One document of a file, read or not."""
+
+    document: Document
+    identity: Identity
+    number: int
+    """Its place among the file's documents."""
+
+    @property
+    def named(self) -> bool:
+        return bool(self.identity[1] and self.identity[3])
+
+    @property
+    def label(self) -> str:
+        return f"#{self.identity[1]}/{self.identity[3]}" if self.named else ""
+
+
+def read(text: str, *, json: bool = False) -> list[Part]:
+    """The documents of a file that hold something. Raises UnreadableError."""
+    if json:
+        document = jsontext.parse(text)
+        return [Part(document=document, identity=identity(document), number=0)]
+    parts: list[Part] = []
+    line = 1
+    for number, piece in enumerate(nodes.split(text)):
+        document = nodes.parse(piece, line)
+        line += piece.count("\n")
+        parts.append(Part(document=document, identity=identity(document), number=number))
+    return parts
+
+
+def identity(document: Document) -> Identity:
+    """What object a document is."""
+    root = document.root
+    if not isinstance(root, Mapping):
+        return ("", "", "", "")
+    return (
+        text_of(root, "apiVersion").rpartition("/")[0],
+        text_of(root, "kind"),
+        text_of(root, "metadata", "namespace"),
+        text_of(root, "metadata", "name"),
+    )
+
+
+def encrypted(part: Part) -> bool:
+    """Whether an object is encrypted by SOPS: it carries SOPS' own metadata."""
+    root = part.document.root
+    if not isinstance(root, Mapping) or "sops" not in root.keys:
+        return False
+    sops = root.keys["sops"].value
+    return isinstance(sops, Mapping) and bool({"mac", "version", "lastmodified"} & set(sops.keys))
+
+
+def pair(left: Sequence[Part], right: Sequence[Part]) -> dict[int, Part]:
+    """For documents of `left` (by number) their counterpart in `right`.
+
+    First the same object; then the only ones of that kind and name; then unnamed documents in their order; then the only
+    ones of a kind (a rename); then what stands alone on both sides.
+    """
+    found: dict[int, Part] = {}
+
+    def match(key: object) -> None:
+        for one in left:
+            if one.number in found or not key(one):  # type: ignore[operator]
+                continue
+            taken = {part.number for part in found.values()}
+            same = [part for part in right if part.number not in taken and key(part) == key(one)]  # type: ignore[operator]
+            rivals = [part for part in left if part.number not in found and key(part) == key(one)]  # type: ignore[operator]
+            if len(same) == 1 and len(rivals) == 1:
+                found[one.number] = same[0]
+
+    match(lambda part: part.named and part.identity)
+    match(lambda part: part.named and part.identity[1:])
+    match(lambda part: part.named and (part.identity[1], part.identity[3]))
+    match(lambda part: part.named and part.identity[1])
+    for one in left:
+        taken = {part.number for part in found.values()}
+        if one.number not in found and not one.named:
+            other = next((part for part in right if part.number not in taken and not part.named), None)
+            if other is not None:
+                found[one.number] = other
+    free = [part for part in left if part.number not in found]
+    taken = {part.number for part in found.values()}
+    others = [part for part in right if part.number not in taken]
+    if len(free) == 1 and len(others) == 1 and not (free[0].named and others[0].named):
+        found[free[0].number] = others[0]
+    return found
+
+
+@dataclass
+class DocumentsMerge:
+    """What merging a file gave."""
+
+    text: str
+    conflicts: list[Conflict]
+    changes: list[FieldChange]
+    kept: list[Kept]
+    notes: list[Note]
+
+
+class FileOfObjects:
+    """The merge of one file; texts without byte order mark, lines ending in '\\n'."""
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        source_path: str,
+        texts: tuple[str | None, str, str],
+        json: bool,
+        kustomization: bool,
+        declared: Selectors,
+        choices: Selectors,
+        sides: tuple[str, ...],
+        masked: bool = False,
+        name: str = "",
+    ) -> None:
+        self.name = name or path
+        self.path, self.source_path = path, source_path
+        self.fresh = texts[0] is None
+        self.json, self.kustomization = json, kustomization
+        self.declared, self.choices, self.sides = declared, choices, sides
+        self.masked = masked
+        self.canon = Canon()
+        self.pieces = [texts[2]] if json else nodes.split(texts[2])
+        self.every = [read(text, json=json) if text is not None else [] for text in texts]
+        self.base, self.source, self.target = ([part for part in side if part.document.root is not None] for side in self.every)
+        self.out = DocumentsMerge(texts[2], [], [], [], [])
+
+    def result(self) -> DocumentsMerge:
+        """Merge document by document."""
+        base_of = {part.number: other for part, other in self.pairs(self.source, self.base)}
+        target_of = self._targets(base_of)
+        matched = {part.number for part in target_of.values()}
+        gone_base = [part for part in self.base if part.number not in {other.number for other in base_of.values()}]
+        removed: set[int] = set()
+        names: dict[int, str] = {}
+        come: list[Part] = []
+        rivals = [part for part in self.target if part.number not in matched]
+        for part in self.source:
+            target = target_of.get(part.number)
+            if target is None:
+                come += self._missing_here(part, base_of.get(part.number))
+            else:
+                names[part.number] = f"t{target.number}"
+                self._merge(base_of.get(part.number), part, target)
+        for one, target in self.pairs(gone_base, rivals):
+            if self._goes(one, target):
+                removed.add(target.number)
+        if not self.out.conflicts:
+            self._write(removed, come, names)
+        return self.out
+
+    def pairs(self, left: list[Part], right: list[Part]) -> list[tuple[Part, Part]]:
+        found = pair(left, right)
+        return [(part, found[part.number]) for part in left if part.number in found]
+
+    def _targets(self, base_of: dict[int, Part]) -> dict[int, Part]:
+        """The target's counterpart of each source document: of its base if it has one, else of itself."""
+        found: dict[int, Part] = {}
+        of_base = pair(self.base, self.target)
+        for part in self.source:
+            base = base_of.get(part.number)
+            if base is not None and base.number in of_base:
+                found[part.number] = of_base[base.number]
+        taken = {part.number for part in [*found.values(), *of_base.values()]}
+        left = [part for part in self.source if part.number not in found and (part.number not in base_of or self.fresh)]
+        right = [part for part in self.target if part.number not in taken]
+        for part, other in self.pairs(left, right):
+            found[part.number] = other
+        return found
+
+    def _recorder(self, base: Part | None, source: Part | None, target: Part | None) -> Recorder:
+        label = next((part.label for part in (target, source, base) if part is not None), "")
+        return Recorder(
+            path=self.path,
+            source_path=self.source_path,
+            document=label,
+            base=base.document if base is not None else None,
+            source=source.document if source is not None else None,
+            target=target.document if target is not None else None,
+            masked=self.masked,
+            conflicts=self.out.conflicts,
+            changes=self.out.changes,
+            kept=self.out.kept,
+            notes=self.out.notes,
+        )
+
+    def _fields(self, recorder: Recorder, kind: str) -> FieldMerge:
+        return FieldMerge(
+            recorder,
+            declared=self.declared,
+            choices=self.choices,
+            sides=self.sides,
+            kind=kind,
+            kustomization=self.kustomization,
+            fresh=self.fresh,
+            canon=self.canon,
+            name=self.name,
+        )
+
+    def _merge(self, base: Part | None, source: Part, target: Part) -> None:
+        recorder = self._recorder(base, source, target)
+        recorder.conflicts = []
+        merge = self._fields(recorder, target.identity[1])
+        text = merge.result()
+        self.out.conflicts += recorder.conflicts
+        self.pieces[target.number] = text
+
+    def _whole(self, recorder: Recorder) -> tuple[str, bool]:
+        """The side chosen for the whole object, and whether it is a declared difference."""
+        chosen = self.choices.covering(self.choices.start(self.name, recorder.document))
+        declared = self.declared.covering(self.declared.start(self.name, recorder.document)) >= 0
+        return (self.sides[chosen] if chosen >= 0 else ""), declared
+
+    def _missing_here(self, source: Part, base: Part | None) -> list[Part]:
+        """A document that the target lacks: new in the source, or removed here."""
+        recorder = self._recorder(base, source, None)
+        side, declared = self._whole(recorder)
+        shown = recorder.text(source.document, source.document.root, masked=hidden(source))
+        same = base is not None and self.canon.of_root(base.document) == self.canon.of_root(source.document)
+        if declared or side == "target" or (same and not self.fresh):
+            recorder.keep((), shown, recorder.text(None, None, masked=False), declared=declared)
+            return []
+        if (base is not None or self.fresh) and side != "source":
+            before = (
+                recorder.text(base.document, base.document.root, masked=hidden(base))
+                if base is not None
+                else recorder.text(None, None, masked=False)
+            )
+            recorder.conflict(
+                "never-promoted" if self.fresh else "removed-here",
+                (),
+                (before, shown, recorder.text(None, None, masked=False)),
+                (source.document.root, None),
+            )
+            return []
+        recorder.change((), recorder.text(None, None, masked=False), shown, source.document.root)
+        recorder.note("new-object", f"{source.label[1:] or 'an object'} is new here", (), source.document.root)
+        return [source]
+
+    def _goes(self, base: Part, target: Part) -> bool:
+        """A document that the source removed: whether it goes here too."""
+        recorder = self._recorder(base, None, target)
+        side, declared = self._whole(recorder)
+        before = recorder.text(base.document, base.document.root, masked=hidden(base))
+        here = recorder.text(target.document, target.document.root, masked=hidden(target))
+        missing = recorder.text(None, None, masked=False)
+        if declared or side == "target":
+            recorder.keep((), missing, here, declared=declared)
+            return False
+        if side != "source" and not self.unchanged(base, target):
+            recorder.conflict("removed-upstream", (), (before, missing, here), (None, target.document.root))
+            return False
+        recorder.change((), here, missing, None)
+        recorder.note("deleted-object", f"{target.label[1:] or 'an object'} is removed here, as upstream")
+        return True
+
+    def unchanged(self, base: Part, target: Part) -> bool:
+        """Whether the target's document says what the base said, declared differences aside."""
+        if self.canon.of_root(base.document) == self.canon.of_root(target.document):
+            return True
+        recorder = self._recorder(base, target, target)
+        merge = self._fields(recorder, target.identity[1])
+        spot = Spot(declared=self.declared.start(self.name, recorder.document), chosen=frozenset())
+        if not spot.declared or base.document.root is None or target.document.root is None:
+            return False
+        bare = (merge.without_declared(spot, part.document.root) for part in (base, target) if part.document.root is not None)
+        one, other = (self.canon.of(node) for node in bare)
+        return one == other
+
+    # The file's text -------------------------------------------------------------------------------------------------
+
+    def _write(self, removed: set[int], come: list[Part], names: dict[int, str]) -> None:
+        if not removed and not come:
+            self.out.text = "".join(self.pieces)
+            return
+        kept = [f"t{number}" for number in range(len(self.pieces)) if number not in removed]
+        new = {f"s{part.number}": part for part in come}
+        in_source = [names.get(part.number, f"s{part.number}") for part in self.source]
+        texts: list[str] = []
+        for name in ordering.place(kept, in_source, list(new)):
+            piece = new[name].document.text if name in new else self.pieces[int(name[1:])]
+            texts.append(piece)
+        self.out.text = _join(texts, leading=bool(self.pieces) and self.pieces[0].startswith("---"))
+
+
+def hidden(part: Part) -> bool:
+    """Whether an object is a Secret: shown as a whole, it would show its values."""
+    return part.identity[1].lower() == "secret" or encrypted(part)
+
+
+def _join(texts: list[str], *, leading: bool) -> str:
+    """Documents as one file: separated, the first one with '---' only if the file began with it."""
+    made: list[str] = []
+    for index, text in enumerate(texts):
+        if made and not made[-1].endswith("\n"):
+            made[-1] += "\n"
+        opened = text.startswith("---")
+        if index and not opened and made and any(not nodes.comment_only(piece) for piece in made):
+            text = "---\n" + text
+        elif index == 0 and opened and not leading and text.startswith(("---\n", "---\r\n")):
+            text = text.partition("\n")[2]
+        made.append(text)
+    return "".join(made)
+
+
+__all__ = ["DocumentsMerge", "FileOfObjects", "Part", "UnreadableError", "encrypted", "pair", "read"]

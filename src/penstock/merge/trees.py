@@ -1,0 +1,324 @@
+"""Merges an environment's files: which files changed, which moved, and each of them by `three_way`.
+
+In: three trees of one repository, the source environment's directory in the first two and the target's in the third.
+Out: a TreeMerge. Files are matched by their path below the environment, and, where the source moved or split them, by the
+objects in them: the target's objects then move the same way with their differences. Nothing that the source did not
+change since base is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from penstock.merge import naming
+from penstock.merge.documents import Identity, Part, read
+from penstock.merge.files import Merging, format_of, is_encrypted
+from penstock.merge.outcome import Choice, FileMerge, Note, TreeMerge
+from penstock.model.errors import Place
+from penstock.model.fieldpath import FieldPath
+from penstock.model.tree import Entry, Tree
+from penstock.yamldoc.nodes import UnreadableError
+
+
+def trees(
+    base: Tree | None,
+    source: Tree,
+    target: Tree,
+    *,
+    source_root: str,
+    target_root: str,
+    only: Sequence[str] = (),
+    declared: Sequence[str] = (),
+    choices: Sequence[Choice] = (),
+    names: Sequence[str] = (),
+) -> TreeMerge:
+    """The changes that bring the target environment what the source changed since base.
+
+    `base` is the repository at the last promotion (read below `source_root`); None: nothing was ever promoted, and every
+    difference of a file that both have is a conflict. `only` limits the merge to these files and directories (relative to
+    the environments; moves are followed inside it). `names` are further words that name the source environment (hosts,
+    namespaces), beside the last part of `source_root`.
+
+    Raises ValueError for a selector that cannot be read.
+    """
+    return _Trees(base, source, target, source_root, target_root, only, declared, choices, names).run()
+
+
+@dataclass(slots=True)
+class _File:
+    """One path's three sides; `where` is the target's path when it differs."""
+
+    base: bytes | None
+    source: bytes | None
+    target: bytes | None
+
+
+class _Trees:
+    def __init__(
+        self,
+        base: Tree | None,
+        source: Tree,
+        target: Tree,
+        source_root: str,
+        target_root: str,
+        only: Sequence[str],
+        declared: Sequence[str],
+        choices: Sequence[Choice],
+        names: Sequence[str],
+    ) -> None:
+        self.base, self.source, self.target = base, source, target
+        self.source_root, self.target_root = source_root, target_root
+        self.only = [path.strip("/") for path in only]
+        self.declared, self.choices = declared, choices
+        last = source_root.rpartition("/")[2]
+        self.names = frozenset(name for name in (*names, last) if name) - {target_root.rpartition("/")[2]}
+        self.notes: list[Note] = []
+        self.results: dict[str, bytes | None] = {}
+        self.merged: list[FileMerge] = []
+
+    def run(self) -> TreeMerge:
+        files = {path: self._file(path, entries) for path, entries in self._changed() if self._plain(path, entries)}
+        self._follow(files)
+        for path in sorted(files):
+            self._merge(path, files[path])
+        changes = {self._in_target(path): content for path, content in self.results.items()}
+        return TreeMerge(
+            changes=dict(sorted(changes.items())),
+            conflicts=tuple(conflict for merged in self.merged for conflict in merged.conflicts),
+            fields=tuple(change for merged in self.merged for change in merged.changes),
+            kept=tuple(kept for merged in self.merged for kept in merged.kept),
+            notes=(*self.notes, *(note for merged in self.merged for note in merged.notes)),
+        )
+
+    # Which files changed ---------------------------------------------------------------------------------------------
+
+    def _changed(self) -> Iterator[tuple[str, tuple[Entry | None, Entry | None]]]:
+        """Paths below the environment whose entry differs between base and source, in order."""
+        roots = self.only or [""]
+        seen: set[str] = set()
+        for root in sorted(roots):
+            for path, entries in self._differ(root):
+                if path not in seen:
+                    seen.add(path)
+                    yield path, entries
+
+    def _differ(self, path: str) -> Iterator[tuple[str, tuple[Entry | None, Entry | None]]]:
+        below = _join(self.source_root, path)
+        old = self.base.entry(below) if self.base is not None else None
+        new = self.source.entry(below)
+        if old is not None and new is not None and old.id and old.id == new.id and old.kind == new.kind:
+            return
+        names: set[str] = set()
+        for tree, entry in ((self.base, old), (self.source, new)):
+            if tree is not None and entry is not None and entry.kind == "directory":
+                names.update(tree.names(below))
+        for name in sorted(names):
+            yield from self._differ(_join(path, name))
+        old = None if old is not None and old.kind == "directory" else old
+        new = None if new is not None and new.kind == "directory" else new
+        if old is not None or new is not None:
+            yield path, (old, new)
+
+    def _plain(self, path: str, entries: tuple[Entry | None, Entry | None]) -> bool:
+        """Whether this is a matter of plain files; symbolic links and submodules are only pointed out."""
+        here = self.target.entry(self._in_target(path))
+        if here is not None and here.kind == "directory":
+            here = None
+        odd = next((entry for entry in (*entries, here) if entry is not None and entry.kind != "file"), None)
+        if odd is None:
+            return True
+        place = Place(path=_join(self.source_root, path))
+        self.notes.append(
+            Note(
+                kind="mode",
+                path=self._in_target(path),
+                text=f"is a {odd.kind} and does not travel: change it by hand",
+                place=place,
+            )
+        )
+        return False
+
+    def _file(self, path: str, entries: tuple[Entry | None, Entry | None]) -> _File:
+        below = _join(self.source_root, path)
+        return _File(
+            self.base.read(below) if self.base is not None and entries[0] is not None else None,
+            self.source.read(below) if entries[1] is not None else None,
+            self._read_target(path),
+        )
+
+    def _read_target(self, path: str) -> bytes | None:
+        entry = self.target.entry(self._in_target(path))
+        return self.target.read(self._in_target(path)) if entry is not None and entry.kind == "file" else None
+
+    def _in_target(self, path: str) -> str:
+        return _join(self.target_root, path)
+
+    # Moves -----------------------------------------------------------------------------------------------------------
+
+    def _follow(self, files: dict[str, _File]) -> None:
+        """Bring base and target into the source's layout: what the source moved, they have at the new place."""
+        for new, old in self._moved_files(files).items():
+            moved = files.pop(old)
+            files[new] = _File(moved.base, files[new].source, moved.target)
+            if moved.target is not None:
+                self.results[old] = None
+            self._note_move(new, f"moved from {old}")
+        self._follow_objects(files)
+
+    def _moved_files(self, files: Mapping[str, _File]) -> dict[str, str]:
+        """New path -> old path of files that went from one to the other: the same bytes, or the same objects."""
+        gone = {path: file for path, file in files.items() if file.source is None and file.base is not None}
+        come = {
+            path: file for path, file in files.items() if file.base is None and file.source is not None and file.target is None
+        }
+        found: dict[str, str] = {}
+        objects = {path: _objects(path, file.base) for path, file in gone.items()}
+        for new, file in come.items():
+            free = [path for path in gone if path not in found.values()]
+            same = [path for path in free if gone[path].base == file.source]
+            identities = _objects(new, file.source)
+            alike = same or [path for path in free if identities and objects[path] == identities]
+            named = [path for path in alike if path.rpartition("/")[2] == new.rpartition("/")[2]]
+            if len(alike) == 1 or len(named) == 1:
+                found[new] = (alike if len(alike) == 1 else named)[0]
+        return found
+
+    def _follow_objects(self, files: dict[str, _File]) -> None:
+        """Single objects that went from one file to another: their documents move in base and target too."""
+        before = {one: path for path, file in files.items() for one in _objects(path, file.base)}
+        after = {one: path for path, file in files.items() for one in _objects(path, file.source)}
+        moves = {one: (before[one], path) for one, path in after.items() if one in before and before[one] != path}
+        for one, (old, new) in sorted(moves.items(), key=lambda move: move[1]):
+            if files[new].base is None and files[new].target is not None and one in _objects(new, files[new].target):
+                continue  # it is there already
+            if (piece := _cut(old, files[old].base, one)) is None:
+                continue
+            files[old].base = piece.rest
+            files[new].base = _put(files[new].base, piece.text)
+            if (here := _cut(old, files[old].target, one)) is not None:
+                if here.rest is None and files[old].source is None:
+                    self.results[old] = None
+                files[old].target = here.rest
+                files[new].target = _put(files[new].target, here.text)
+            self._note_move(new, f"{one[1]}/{one[3]} moved here from {old}")
+
+    def _note_move(self, path: str, text: str) -> None:
+        place = Place(path=_join(self.source_root, path))
+        self.notes.append(Note(kind="moved", path=self._in_target(path), text=text, place=place))
+
+    # One file --------------------------------------------------------------------------------------------------------
+
+    def _merge(self, path: str, file: _File) -> None:
+        actual = self._read_target(path)
+        if file.base is None and file.source is None and file.target is None:
+            if actual is not None:
+                self.results[path] = None
+            return
+        merging = Merging(
+            file.base,
+            file.source,
+            file.target,
+            path=self._in_target(path),
+            name=path,
+            source_path=_join(self.source_root, path),
+            declared=self.declared,
+            choices=self.choices,
+            masked=self._secret(path),
+        )
+        merged = merging.run()
+        if not merged.conflicts:
+            if merged.result != actual:
+                self.results[path] = merged.result
+            merged = replace(merged, notes=(*merged.notes, *self._named(path, file, merged.result)))
+        elif self.results.get(path, b"") is None:
+            del self.results[path]
+        self.merged.append(merged)
+
+    def _secret(self, path: str) -> bool:
+        """Whether a kustomization beside the file makes a Secret of it."""
+        if format_of(path) == "yaml":
+            return False
+        directory, _, name = path.rpartition("/")
+        for tree, root in ((self.source, self.source_root), (self.target, self.target_root)):
+            for kustomization in ("kustomization.yaml", "kustomization.yml", "Kustomization"):
+                at = _join(root, _join(directory, kustomization))
+                entry = tree.entry(at)
+                if entry is not None and entry.kind == "file":
+                    text = tree.read(at)
+                    if b"secretGenerator" in text and name.encode() in text.partition(b"secretGenerator")[2]:
+                        return True
+        return False
+
+    def _named(self, path: str, file: _File, result: bytes | None) -> Iterator[Note]:
+        """Values that came in and name the source environment."""
+        if result is None or not self.names or format_of(path) not in ("yaml", "json") or is_encrypted(path, result):
+            return
+        known = {(part.identity, field, node.value) for part, field, node, _ in self._names(path, file.target)}
+        for part, field, node, name in self._names(path, result):
+            if (part.identity, field, node.value) in known:
+                continue
+            line, column = part.document.position(node.start)
+            place = Place(path=self._in_target(path), line=line, column=column)
+            shown = naming.label(field)
+            yield Note(
+                kind="names-source",
+                path=self._in_target(path),
+                text=f"{shown} names {name}, the environment it comes from",
+                document=part.label,
+                field=shown,
+                place=place,
+            )
+
+    def _names(self, path: str, content: bytes | None) -> Iterator[tuple[Part, FieldPath, naming.Scalar, str]]:
+        for part in _parts(path, content):
+            for field, node, name in naming.naming(part, self.names):
+                yield part, field, node, name
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    text: str
+    rest: bytes | None
+
+
+def _parts(path: str, content: bytes | None) -> list[Part]:
+    form = format_of(path)
+    if content is None or form not in ("yaml", "json"):
+        return []
+    try:
+        return read(content.removeprefix(b"\xef\xbb\xbf").decode().replace("\r\n", "\n"), json=form == "json")
+    except (UnreadableError, UnicodeDecodeError):
+        return []
+
+
+def _objects(path: str, content: bytes | None) -> list[Identity]:
+    """The named objects of a file; their namespace does not count, environments differ in it."""
+    return [(part.identity[0], part.identity[1], "", part.identity[3]) for part in _parts(path, content) if part.named]
+
+
+def _cut(path: str, content: bytes | None, wanted: Identity) -> _Piece | None:
+    """One object's document out of a file, and the file without it; None when it is not there."""
+    parts = _parts(path, content)
+    found = next((part for part in parts if (part.identity[0], part.identity[1], "", part.identity[3]) == wanted), None)
+    if found is None:
+        return None
+    rest = [part.document.text for part in parts if part is not found]
+    if rest and parts[0] is found and rest[0].startswith("---\n"):
+        rest[0] = rest[0][4:]
+    left = "".join(rest)
+    text = found.document.text
+    text = text.partition("\n")[2] if text.startswith("---\n") else text
+    return _Piece(text, left.encode() if any(part.document.root is not None for part in parts if part is not found) else None)
+
+
+def _put(content: bytes | None, text: str) -> bytes:
+    """A document at the end of a file."""
+    if content is None:
+        return text.encode()
+    before = content.decode()
+    return (before + ("" if before.endswith("\n") else "\n") + "---\n" + text).encode()
+
+
+def _join(root: str, path: str) -> str:
+    return f"{root}/{path}" if root and path else root or path

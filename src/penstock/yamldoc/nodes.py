@@ -1,0 +1,423 @@
+"""A YAML document as nodes that know where they stand in its text, so that an edit can leave every other byte alone.
+
+In: the text of one document (`split` cuts a file into them). Out: a tree of Scalar, Mapping, Sequence and Alias nodes
+with character offsets. Scalars are not resolved to Python values: `canon` decides what is the same value.
+
+Parsing is libyaml's; the offsets of its events are right for everything but the ends of block scalars and block
+collections (which reach to the next token), corrected here. Nodes are not frozen: ten thousand of them are built for
+one file, and a frozen dataclass pays for each field.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from yaml._yaml import CParser
+
+MAX_DEPTH = 200
+"""Deeper nesting is refused: nobody writes it, and the merge is recursive."""
+
+
+class UnreadableError(Exception):
+    """This text cannot be edited field by field; `why` says so in words, `line` counts from 1 (0: unknown)."""
+
+    def __init__(self, why: str, line: int = 0) -> None:
+        super().__init__(why, line)
+        self.why = why
+        self.line = line
+
+
+@dataclass(slots=True, eq=False)
+class Scalar:
+    """A scalar; `value` as parsed, `style` one of '' (plain), "'", '"', '|', '>'; `content` is behind anchor and tag."""
+
+    start: int
+    end: int
+    content: int
+    value: str
+    style: str
+    tag: str | None = None
+    anchor: str | None = None
+    canon: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One key and its value."""
+
+    key: Node
+    value: Node
+
+    @property
+    def end(self) -> int:
+        return max(self.key.end, self.value.end)
+
+
+@dataclass(slots=True, eq=False)
+class Mapping:
+    """A mapping; `keys` has the plain text of each key (merge keys are '<<') unless `opaque`.
+
+    Opaque mappings have complex or repeated keys, or no braces of their own (`[a: 1]`): they are compared, never entered.
+    """
+
+    start: int
+    end: int
+    content: int
+    flow: bool
+    entries: list[Entry]
+    keys: dict[str, Entry]
+    opaque: bool = False
+    trimmed: bool = False
+    """Entries were left out of what the text says (declared differences): it must be written anew, not copied."""
+    tag: str | None = None
+    anchor: str | None = None
+    canon: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """A list."""
+
+    start: int
+    end: int
+    content: int
+    flow: bool
+    items: list[Node]
+    trimmed: bool = False
+    tag: str | None = None
+    anchor: str | None = None
+    canon: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Alias:
+    """A `*name`; `target` is the node it stands for."""
+
+    start: int
+    end: int
+    name: str
+    target: Node
+    canon: int = 0
+
+
+Node = Scalar | Mapping | Sequence | Alias
+
+
+def resolved(node: Node) -> Scalar | Mapping | Sequence:
+    """The node itself, or what an alias stands for."""
+    while isinstance(node, Alias):
+        node = node.target
+    return node
+
+
+@dataclass(slots=True, eq=False)
+class Document:
+    """One document: its text (with its `---` line where it has one) and its root, None when it holds only comments."""
+
+    text: str
+    root: Node | None
+    line: int = 1
+    """The line of the file at which the text begins."""
+    aliased: bool = False
+    """Anchors or aliases are in it: an edit in one place may show in another."""
+    json: bool = False
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column in the file, both from 1."""
+        start = self.text.rfind("\n", 0, offset) + 1
+        return self.line + self.text.count("\n", 0, offset), offset - start + 1
+
+
+_SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+
+
+def split(text: str) -> list[str]:
+    """The documents of a file as texts that join to it again.
+
+    A `---` at the start of a line is a separator wherever it stands: YAML forbids it inside every kind of scalar. The
+    first text may hold only comments.
+    """
+    cuts = [match.start() for match in _SEPARATOR.finditer(text)]
+    bounds = [0, *(cut for cut in cuts if cut), len(text)]
+    return [text[start:end] for start, end in itertools.pairwise(bounds)] if text else []
+
+
+def comment_only(text: str) -> bool:
+    """Whether a document's text holds nothing but comments and blank lines."""
+    lines = (line.strip() for line in text.removeprefix("---").split("\n"))
+    return all(not line or line.startswith("#") for line in lines)
+
+
+def parse(text: str, line: int = 1) -> Document:
+    """The nodes of one document's text. Raises UnreadableError."""
+    try:
+        builder = _Builder(text, line)
+        root = builder.document()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise UnreadableError(
+            getattr(error, "problem", None) or "not YAML", line + mark.line if mark is not None else 0
+        ) from None
+    return Document(text=text, root=root, line=line, aliased=bool(builder.anchors))
+
+
+class _Builder:
+    def __init__(self, text: str, line: int) -> None:
+        self.text = text
+        self.line = line
+        self.events: Any = CParser(text)
+        self.anchors: dict[str, Node] = {}
+
+    def document(self) -> Node | None:
+        event = self.events.get_event()
+        event = self.events.get_event()
+        if isinstance(event, yaml.StreamEndEvent):
+            return None
+        if event.version or event.tags:
+            raise UnreadableError("it has YAML directives", self.line)
+        root = self.node(self.events.get_event(), 0)
+        end = self.events.get_event()
+        if not isinstance(self.events.get_event(), yaml.StreamEndEvent):
+            raise UnreadableError("documents are separated by '...'", self.line + end.end_mark.line)
+        if isinstance(root, Scalar) and root.start == root.end:
+            return None
+        return root
+
+    def node(self, event: Any, depth: int) -> Node:
+        kind = event.__class__
+        if kind is yaml.ScalarEvent:
+            return self.scalar(event)
+        if kind is yaml.AliasEvent:
+            target = self.anchors.get(event.anchor)
+            if target is None:
+                raise UnreadableError(f"the alias *{event.anchor} has no anchor before it", self.line + event.start_mark.line)
+            return Alias(event.start_mark.index, event.end_mark.index, event.anchor, target)
+        if depth >= MAX_DEPTH:
+            raise UnreadableError("it is nested too deeply", self.line + event.start_mark.line)
+        made = self.mapping(event, depth) if kind is yaml.MappingStartEvent else self.sequence(event, depth)
+        # An anchor names its node only once that is complete: an alias to itself would never end, and is refused above.
+        if event.anchor is not None:
+            self.anchors[event.anchor] = made
+        return made
+
+    def scalar(self, event: Any) -> Scalar:
+        start, end, style = event.start_mark.index, event.end_mark.index, event.style or ""
+        if style and style in "|>":
+            end = _block_end(self.text, start, end)
+        content = _behind_properties(self.text, start, end) if event.anchor or event.tag else start
+        made = Scalar(start, end, content, event.value, style, event.tag, event.anchor)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = made
+        return made
+
+    def mapping(self, event: Any, depth: int) -> Mapping:
+        get = self.events.get_event
+        entries: list[Entry] = []
+        keys: dict[str, Entry] = {}
+        opaque = False
+        start = event.start_mark.index
+        while True:
+            following: Any = get()
+            if following.__class__ is yaml.MappingEndEvent:
+                break
+            key = self.node(following, depth + 1)
+            entry = Entry(key, self.node(get(), depth + 1))
+            entries.append(entry)
+            if not isinstance(key, Scalar) or key.value in keys or key.style == "|" or key.style == ">" or key.anchor or key.tag:
+                opaque = True
+            else:
+                opaque = opaque or _explicit(self.text, key.start)
+                keys[key.value] = entry
+        flow = bool(event.flow_style)
+        end = following.end_mark.index if flow or not entries else entries[-1].end
+        content = _behind_properties(self.text, start, end) if event.anchor or event.tag else start
+        if not flow and entries:
+            content = entries[0].key.start
+        opaque = opaque or (flow and self.text[content : content + 1] != "{")
+        return Mapping(start, end, content, flow, entries, keys, opaque, False, event.tag, event.anchor)
+
+    def sequence(self, event: Any, depth: int) -> Sequence:
+        get = self.events.get_event
+        items: list[Node] = []
+        start = event.start_mark.index
+        while True:
+            following: Any = get()
+            if following.__class__ is yaml.SequenceEndEvent:
+                break
+            items.append(self.node(following, depth + 1))
+        flow = bool(event.flow_style)
+        end = following.end_mark.index if flow or not items else items[-1].end
+        content = _behind_properties(self.text, start, end) if event.anchor or event.tag else start
+        return Sequence(start, end, content, flow, items, False, event.tag, event.anchor)
+
+
+_PROPERTY = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:[ \t]*(?:\#[^\n]*)?\r?\n|[ \t]+|\Z)(?:[ \t]*(?:\#[^\n]*)?\r?\n)*[ \t]*){1,2}")
+
+
+def _explicit(text: str, start: int) -> bool:
+    """Whether a key is written as `? key`."""
+    while start and text[start - 1] in " \t":
+        start -= 1
+    return start > 0 and text[start - 1] == "?"
+
+
+def _behind_properties(text: str, start: int, end: int) -> int:
+    match = _PROPERTY.match(text, start)
+    return min(match.end(), end) if match else start
+
+
+_HEADER = re.compile(r"[|>][-+0-9]*")
+
+
+def _block_end(text: str, start: int, end: int) -> int:
+    """The end of a block scalar's last line that is part of its value.
+
+    libyaml's mark stands where the next token begins. Blank lines at the end belong to the scalar only under `+`.
+    """
+    newline = text.find("\n", start)
+    if newline < 0 or newline >= end:
+        return len(text[start:end].rstrip()) + start
+    header = text[start:newline]
+    keep = "+" in header[header.rfind("|" if "|" in header else ">") :].split("#")[0]
+    # The mark may be inside the indentation of the next line, or at a comment.
+    last = text.rfind("\n", 0, end) if text[text.rfind("\n", 0, end) + 1 : end].strip(" \t") == "" else end
+    if keep:
+        return last
+    while last > newline:
+        previous = text.rfind("\n", 0, last)
+        if text[previous + 1 : last].strip(" \t\r"):
+            return last - 1 if text[last - 1] == "\r" else last
+        last = previous
+    return last - 1 if text[last - 1] == "\r" else last
+
+
+_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_BOOLEAN = {"true": "true", "True": "true", "TRUE": "true", "false": "false", "False": "false", "FALSE": "false"}
+_RETYPED = re.compile(
+    r"""(?: [-+]?(?:\.?[0-9])[0-9_,.:eExXoObBa-fA-F+-]*      # every number of every reader, times, dates
+        | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[Tt\s].*
+        | [-+]?\.(?:inf|Inf|INF) | \.(?:nan|NaN|NAN)
+        | [yYnN] | yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF
+        | = | <<
+        ) \Z""",
+    re.VERBOSE,
+)
+
+
+def retyped(text: str) -> bool:
+    """Whether some YAML reader takes this plain text for something other than a string."""
+    return text in _NULL or text in _BOOLEAN or _RETYPED.match(text) is not None
+
+
+class Canon:
+    """Numbers for values: two nodes have the same number when they say the same.
+
+    Strings are compared by value whatever their quotes; null and booleans by meaning; everything some reader takes for a
+    number, date or word like `on` by its exact text, and never equal to the quoted form. Mappings ignore order and
+    resolve merge keys. Values are shared, so a file of aliases to aliases costs no more than its text.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[Any, ...], int] = {}
+
+    def of(self, node: Node) -> int:
+        """The number of a node's value, kept on the node."""
+        if node.canon:
+            return node.canon
+        if isinstance(node, Scalar):
+            number = self.number(self._scalar(node))
+        elif isinstance(node, Alias):
+            number = self.of(node.target)
+        elif isinstance(node, Mapping):
+            number = self._mapping(node)
+        else:
+            number = self.sequence([self.of(item) for item in node.items], node.tag)
+        node.canon = number
+        return number
+
+    def of_root(self, document: Document) -> int:
+        """The number of a whole document, 0 when it holds only comments."""
+        return self.of(document.root) if document.root is not None else 0
+
+    def number(self, key: tuple[Any, ...]) -> int:
+        """The number of a value that is spelled as a tuple."""
+        numbers = self._numbers
+        found = numbers.get(key)
+        if found is None:
+            found = numbers[key] = len(numbers) + 1
+        return found
+
+    def sequence(self, items: list[int], tag: str | None = None) -> int:
+        """The number of a list of these values."""
+        return self.number(("seq", tag, *items))
+
+    def mapping(self, entries: dict[str, int], tag: str | None = None) -> int:
+        """The number of a mapping of these keys to these values."""
+        return self.number(("map", tag, *sorted(entries.items())))
+
+    def string(self, value: str) -> int:
+        """The number of a string."""
+        return self.number(("str", value))
+
+    def _mapping(self, node: Mapping) -> int:
+        if node.opaque:
+            return self.number(("opaque", node.tag, *((self.of(entry.key), self.of(entry.value)) for entry in node.entries)))
+        return self.mapping({key: self.of(value) for key, value in effective(node).items()}, node.tag)
+
+    @staticmethod
+    def _scalar(node: Scalar) -> tuple[Any, ...]:
+        if node.tag is not None and node.tag not in ("!", "tag:yaml.org,2002:str"):
+            return ("tag", node.tag, node.value)
+        if node.style or node.tag is not None:
+            return ("str", node.value)
+        if node.value in _NULL:
+            return ("null",)
+        if node.value in _BOOLEAN:
+            return ("bool", _BOOLEAN[node.value])
+        if _RETYPED.match(node.value):
+            return ("plain", node.value)
+        return ("str", node.value)
+
+
+def is_null(node: Node) -> bool:
+    """Whether a node is null, written or empty."""
+    node = resolved(node)
+    return isinstance(node, Scalar) and not node.style and node.tag is None and node.value in _NULL
+
+
+def effective(node: Mapping) -> dict[str, Node]:
+    """Key to value as a reader sees it: its own entries, then those of merge keys that it does not have itself."""
+    merge = node.keys.get("<<")
+    if merge is None or (isinstance(merge.key, Scalar) and merge.key.style):
+        return {key: entry.value for key, entry in node.keys.items()}
+    found = {key: entry.value for key, entry in node.keys.items() if key != "<<"}
+    for source in _merged(merge.value):
+        for key, value in effective(source).items():
+            found.setdefault(key, value)
+    return found
+
+
+def _merged(node: Node) -> Iterator[Mapping]:
+    node = resolved(node)
+    if isinstance(node, Mapping):
+        yield node
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from _merged(item)
+
+
+def text_of(mapping: Node | None, *path: str) -> str:
+    """The text of the scalar at these keys, '' when there is none."""
+    node = mapping
+    for key in path:
+        node = resolved(node) if node is not None else None
+        if not isinstance(node, Mapping):
+            return ""
+        node = effective(node).get(key)
+    node = resolved(node) if node is not None else None
+    return node.value if isinstance(node, Scalar) and not is_null(node) else ""
