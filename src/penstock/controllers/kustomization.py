@@ -1,0 +1,508 @@
+"""Reconciling a Kustomization in readable steps: observe, plan, execute, report.
+
+In: the object, its source's tree, the live view. Out: the cluster as Git says, and the object's status, conditions,
+inventory, history and events in Flux's words.
+
+What differs from kustomize-controller, each for a reason: nothing is read or written for objects that are as they were
+left; the inventory is written before the first apply and narrowed after the last prune, so that a crash orphans nothing;
+a grave prune waits for consent; one write of progress instead of four.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from penstock.apply import planning
+from penstock.apply.guard import Hold
+from penstock.apply.marks import Owner
+from penstock.apply.planning import Change, Plan
+from penstock.controllers import building, dependencies, finalizing, history, specs, waiting
+from penstock.controllers.building import Build, Built
+from penstock.controllers.executing import Executed, Executor
+from penstock.controllers.gitrepository import Source, Sources, external
+from penstock.controllers.live import LiveView
+from penstock.controllers.pruning import Pruned, Pruner
+from penstock.controllers.reporting import Events, Reporter
+from penstock.controllers.watching import Watcher
+from penstock.model import duration, flux
+from penstock.model import inventory as inventories
+from penstock.model.errors import InputError, PenstockError, RaceError, RefusedError, TransientError
+from penstock.model.resource import Manifest, ResourceId
+from penstock.ports.clock import Clock
+from penstock.ports.cluster import ApiResource, Cluster
+
+_log = logging.getLogger(__name__)
+DEPENDENCY_RETRY = timedelta(seconds=30)
+FIRST_RETRY = timedelta(seconds=1)
+_APPLIED = ("created", "configured", "deleted")
+
+
+class NotReadyError(PenstockError):
+    """Something this Kustomization needs is not there yet; `code` is the condition's reason."""
+
+    def __init__(self, what: str, code: str, retry: timedelta | None = DEPENDENCY_RETRY) -> None:
+        super().__init__(what, None, code)
+        self.retry = retry
+
+
+class StalledError(PenstockError):
+    """Nothing changes until a person changes the object; `code` is the condition's reason."""
+
+
+class FailedError(PenstockError):
+    """This revision failed; `code` is the condition's reason."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of one Kustomization between passes; all of it can be lost."""
+
+    built: Built | None = None
+    waiting_for: tuple[str, int, str] | None = None
+    waiting_since: float = 0.0
+    touched: asyncio.Event = field(default_factory=asyncio.Event)
+    """The status of one of its objects changed."""
+    interrupt: asyncio.Event = field(default_factory=asyncio.Event)
+    """There is something newer to do than to wait."""
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a pass came to."""
+
+    manifest: Manifest | None
+    """The object as last written, None when it is being deleted."""
+    after: timedelta | None
+    """When to look again, None for when something changes."""
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KustomizationReconciler:
+    """What reconciling Kustomizations needs."""
+
+    cluster: Cluster
+    resource: ApiResource
+    clock: Clock
+    sources: Sources
+    git_repositories: Watcher | None
+    kustomizations: Watcher
+    view: LiveView
+    events: Events
+    build: Build
+    slots: asyncio.Semaphore
+    default_service_account: str = ""
+    no_cross_namespace_refs: bool = False
+    prune_guard: bool = True
+
+    async def reconcile(self, manifest: Manifest, memory: Memory) -> Result:
+        """One pass over one Kustomization."""
+        return await _Pass(self, manifest, memory).run()
+
+
+class _Pass:
+    """One pass: the state that its steps share."""
+
+    def __init__(self, about: KustomizationReconciler, manifest: Manifest, memory: Memory) -> None:
+        self.about = about
+        self.memory = memory
+        self.started = about.clock.monotonic()
+        self.reporter = Reporter(about.cluster, about.resource, manifest, about.clock, manager=flux.STATUS_MANAGER)
+        self.spec = specs.kustomization(manifest)
+        self.owner = Owner(str(manifest["metadata"]["name"]), str(manifest["metadata"]["namespace"]))
+        self.inventory = inventories.parse(self.reporter.status.get("inventory"))
+        self.revision = ""
+        self.digest = ""
+        self.changes: list[Change] = []
+        self.attempted = False
+        self.progress_shown = False
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.reporter.manifest
+
+    async def run(self) -> Result:
+        if self.manifest["metadata"].get("deletionTimestamp"):
+            return await self._finalize()
+        finalizers = list(self.manifest["metadata"].get("finalizers") or ())
+        if flux.FINALIZER not in finalizers:
+            await self.reporter.set_finalizers([*finalizers, flux.FINALIZER])
+        if self.spec.suspend:
+            return Result(manifest=self.manifest, after=None)
+        try:
+            return await self._reconcile()
+        except NotReadyError as error:
+            return await self._not_ready(error)
+        except StalledError as error:
+            return await self._stalled(error)
+        except (InputError, FailedError, RefusedError) as error:
+            return await self._failed(error, self.spec.retry_interval)
+        except RaceError:
+            # the object itself changed under us: nothing to tell, begin again from what it is now
+            raise
+        except TransientError as error:
+            wait = min(FIRST_RETRY * 2 ** min(self.memory.failures, 10), self.spec.retry_interval)
+            return await self._failed(error, wait)
+
+    async def _reconcile(self) -> Result:
+        async with self.about.slots:
+            cluster = self._identity()
+            source = await self._source()
+            self._check_dependencies(source)
+            built = await self._build(source, cluster)
+            plan = await self._plan(built, cluster)
+            await self._execute(plan, cluster)
+            pruned = await self._prune(plan, cluster)
+        checked = await self._check_health(built, cluster)
+        if checked is None:
+            return Result(manifest=self.manifest, after=timedelta(0))
+        return await self._succeeded(pruned, checked)
+
+    # observe
+
+    def _identity(self) -> Cluster:
+        """Who acts: ourselves, or the service account the object names. Raises StalledError for what is not supported."""
+        if self.spec.kube_config is not None:
+            raise StalledError("spec.kubeConfig is not supported", code=flux.FEATURE_DISABLED)
+        if self.spec.decryption is not None:
+            raise StalledError("spec.decryption is not supported", code=flux.FEATURE_DISABLED)
+        if self.spec.health_check_exprs or any(each.ready_expr for each in self.spec.depends_on):
+            raise StalledError("CEL expressions are not supported", code=flux.INVALID_CEL)
+        account = self.spec.service_account or self.about.default_service_account
+        if not account:
+            return self.about.cluster
+        acting_as = getattr(self.about.cluster, "acting_as", None)
+        if acting_as is None or not account.strip() or ":" in account:
+            raise StalledError(f"cannot act as the service account '{account}'", code=flux.RECONCILIATION_FAILED)
+        acting: Cluster = acting_as(f"system:serviceaccount:{self.owner.namespace}:{account}")
+        return acting
+
+    async def _source(self) -> Source:
+        ref = self.spec.source
+        if self.about.no_cross_namespace_refs and ref.namespace != self.owner.namespace:
+            what = f"can't access '{ref}', cross-namespace references have been blocked"
+            raise StalledError(what, code=flux.ACCESS_DENIED)
+        found = await self._source_object()
+        if found is None:
+            raise NotReadyError(f"Source '{ref}' not found", flux.ARTIFACT_FAILED, self.spec.retry_interval)
+        artifact = (found.get("status") or {}).get("artifact")
+        retry = duration.show(DEPENDENCY_RETRY)
+        if not artifact:
+            raise NotReadyError(f"Source artifact not found, retrying in {retry}", flux.ARTIFACT_FAILED)
+        self.revision = str(artifact.get("revision") or "")
+        ours = self.about.sources.get(ref.key, self.revision) if ref.kind == flux.GIT_REPOSITORY else None
+        if ours is not None:
+            return ours
+        if self.about.git_repositories is not None and ref.kind == flux.GIT_REPOSITORY:
+            # ours to fetch, and not fetched yet: its change will wake us
+            raise NotReadyError(f"Source is not ready, artifact not found, retrying in {retry}", flux.ARTIFACT_FAILED)
+        return await external(artifact)
+
+    async def _source_object(self) -> Manifest | None:
+        ref = self.spec.source
+        if ref.kind == flux.GIT_REPOSITORY and self.about.git_repositories is not None:
+            return self.about.git_repositories.objects.get(ref.key)
+        resource = await self.about.cluster.resource(flux.SOURCE_GROUP, ref.kind)
+        if resource is None:
+            return None
+        return await self.about.cluster.get(resource, ref.namespace, ref.name)
+
+    def _check_dependencies(self, source: Source) -> None:
+        why = dependencies.not_ready(self.spec, source.revision, self.about.kustomizations.objects)
+        if why is not None:
+            raise NotReadyError(why, flux.DEPENDENCY_NOT_READY)
+
+    async def _build(self, source: Source, cluster: Cluster) -> Built:
+        key = (self.owner.namespace, self.owner.name)
+        try:
+            variables = await building.variables(cluster, self.spec, self.owner.namespace)
+            built = await building.built(self.about.build, source.tree, self.spec, key, variables, self.memory.built)
+        except InputError as error:
+            self.attempted = True
+            raise FailedError(error.what, code=flux.BUILD_FAILED) from None
+        self.attempted = True
+        self.memory.built = built
+        self.digest = built.rendered.digest
+        return built
+
+    # plan
+
+    async def _plan(self, built: Built, cluster: Cluster) -> Plan:
+        kinds = sorted(
+            {(each.id.group, each.id.kind) for each in built.desired} | {(key.group, key.kind) for key in self.inventory}
+        )
+        found = [await self.about.cluster.resource(group, kind) for group, kind in kinds]
+        await self.about.view.ensure(resource for resource in found if resource is not None)
+        return planning.plan(built.desired, self.inventory, self.about.view.objects, self.about.view.verified)
+
+    # execute
+
+    async def _execute(self, plan: Plan, cluster: Cluster) -> None:
+        if not plan.changed:
+            self.changes += [Change(id=each.id, outcome="unchanged") for each in plan.unchanged]
+            self.changes += [Change(id=each.id, outcome="skipped") for each in plan.skipped]
+            if len(plan.before) != len(self.inventory):
+                await self._widen(plan)
+            return
+        await self._progress(f"Detecting drift for revision {self.revision} with a timeout of {self._timeout()}")
+        executor = Executor(cluster, self.about.view, self.about.clock, force=self.spec.force)
+        try:
+            await self._in_time(executor.run(plan, lambda: self._widen(plan)))
+        finally:
+            self._tell_changes(executor.done)
+
+    async def _in_time(self, work: Any) -> None:
+        try:
+            async with asyncio.timeout(self.spec.timeout.total_seconds()):
+                await work
+        except TimeoutError:
+            raise TransientError(f"apply did not end within {self._timeout()}", code="Timeout") from None
+
+    async def _widen(self, plan: Plan) -> None:
+        """Write the inventory ahead: whatever happens from here on, nothing that was applied is forgotten."""
+        if plan.before.manifest() != self.inventory.manifest():
+            await self.reporter.write({"inventory": plan.before.manifest(), "lastAttemptedRevision": self.revision})
+            self.inventory = plan.before
+
+    def _tell_changes(self, done: Executed) -> None:
+        self.changes += done.changes
+        lines = [str(change) for change in sorted(done.changes) if change.outcome in _APPLIED]
+        if lines:
+            self._event(flux.PROGRESSING, "\n".join(lines))
+
+    async def _prune(self, plan: Plan, cluster: Cluster) -> Pruned | None:
+        """Delete what is stale; what could not be deleted stays in the inventory."""
+        if not plan.stale:
+            self.inventory = plan.desired
+            return None
+        if not self.spec.prune:
+            # kept in the inventory, so that turning prune on finds them
+            return None
+        await self._progress(f"Pruning for revision {self.revision} with a timeout of {self._timeout()}")
+        pruner = Pruner(cluster, self.about.view, self.owner, own=self._own())
+        done = await pruner.run(
+            plan.stale,
+            inventory_size=len(self.inventory),
+            digest=self.digest,
+            annotations=specs.annotations_of(self.manifest),
+            guarded=self.about.prune_guard,
+        )
+        self.changes += done.changes
+        left = self.inventory.only(key for key in plan.stale if key not in done.settled)
+        self.inventory = left.union(plan.desired)
+        lines = [str(change) for change in sorted(done.changes) if change.outcome in _APPLIED]
+        if lines:
+            self._event(flux.PROGRESSING, "\n".join(lines))
+        for warning in done.warnings:
+            self._event(flux.PRUNE_FAILED, warning, error=True)
+        if done.failures:
+            raise FailedError("delete failed, errors: " + "; ".join(done.failures), code=flux.PRUNE_FAILED)
+        if done.held is not None:
+            raise FailedError(held_message(done.held), code=flux.PRUNE_FAILED)
+        return done
+
+    def _own(self) -> set[ResourceId]:
+        """What this Kustomization stands on: pruning it would cut the branch it sits on."""
+        source = self.spec.source
+        return {
+            ResourceId(flux.KUSTOMIZE_GROUP, flux.KUSTOMIZATION, self.owner.namespace, self.owner.name),
+            ResourceId(flux.SOURCE_GROUP, source.kind, source.namespace, source.name),
+            ResourceId("", "Namespace", "", self.owner.namespace),
+            ResourceId("apiextensions.k8s.io", "CustomResourceDefinition", "", f"kustomizations.{flux.KUSTOMIZE_GROUP}"),
+            ResourceId("apiextensions.k8s.io", "CustomResourceDefinition", "", f"gitrepositories.{flux.SOURCE_GROUP}"),
+        }
+
+    # health
+
+    async def _check_health(self, built: Built, cluster: Cluster) -> str | None:
+        """Wait for health where it is asked for. Returns a message ('' when nothing is to be checked), None when there is
+        something newer to do. Raises FailedError."""
+        targets = self._targets(built)
+        if not targets:
+            self.reporter.unmark(flux.HEALTHY)
+            return ""
+        check = waiting.HealthCheck(cluster, self.about.view, self.about.clock, targets)
+        this = (self.revision, self.reporter.generation, self.digest)
+        found = await check.look()
+        was_healthy = self.reporter.conditions.get(flux.HEALTHY)
+        if (
+            found.status == "Current"
+            and self.memory.waiting_for != this
+            and was_healthy is not None
+            and was_healthy.status == "True"
+        ):
+            return was_healthy.message
+        if self.memory.waiting_for != this:
+            self.memory.waiting_for, self.memory.waiting_since = this, self.about.clock.monotonic()
+        if found.status != "Current":
+            message = f"Running health checks for revision {self.revision} with a timeout of {self._timeout()}"
+            self.reporter.mark(flux.HEALTHY, "Unknown", flux.PROGRESSING, message)
+            await self._progress(message)
+        since = self.memory.waiting_since
+        until = since + self.spec.timeout.total_seconds()
+        ended, found = await check.wait(until, self.memory.touched, self.memory.interrupt)
+        if ended == "interrupted":
+            return None
+        self.memory.waiting_for = None
+        took = duration.show(timedelta(seconds=round(self.about.clock.monotonic() - since, 3)))
+        if ended != "healthy":
+            what = "failed early due to stalled resources" if ended == "failed" else "timeout waiting for"
+            text = f"health check failed after {took}: {what}: [{found.sentence()}]"
+            self.reporter.mark(flux.HEALTHY, "False", flux.HEALTH_CHECK_FAILED, text)
+            raise FailedError(text, code=flux.HEALTH_CHECK_FAILED)
+        message = f"Health check passed in {took}"
+        if was_healthy is None or was_healthy.status != "True" or self._changed():
+            self._event(flux.PROGRESSING, message)
+        return message
+
+    def _targets(self, built: Built) -> list[waiting.Target]:
+        skipped = {change.id for change in self.changes if change.outcome == "skipped"}
+        manifests = {each.id: each.manifest for each in built.desired}
+        fleeting = waiting.jobs_with_ttl(manifests)
+        if self.spec.wait:
+            wanted = [(each.id, each.version) for each in built.desired if each.id not in skipped]
+        else:
+            wanted = list(self.spec.health_checks)
+        itself = (flux.KUSTOMIZATION, self.owner.namespace, self.owner.name)
+        return [
+            waiting.Target(id=key, version=version, may_vanish=key in fleeting)
+            for key, version in wanted
+            # waiting for itself would never end
+            if (key.kind, key.namespace, key.name) != itself
+        ]
+
+    # report
+
+    def _timeout(self) -> str:
+        return duration.show(self.spec.timeout)
+
+    def _changed(self) -> bool:
+        return any(change.outcome in _APPLIED for change in self.changes)
+
+    async def _progress(self, message: str) -> None:
+        """Tell that work is under way; once a pass, and again only for the wait."""
+        self.reporter.unmark(flux.STALLED)
+        self.reporter.mark(flux.RECONCILING, "True", flux.PROGRESSING, message)
+        self.reporter.mark(flux.READY, "Unknown", flux.PROGRESSING, "Reconciliation in progress")
+        await self.reporter.write({"lastAttemptedRevision": self.revision})
+        self.progress_shown = True
+
+    async def _succeeded(self, pruned: Pruned | None, health_message: str) -> Result:
+        self.memory.failures = 0
+        status = self.reporter.status
+        news = (
+            self._changed()
+            or status.get("lastAppliedRevision") != self.revision
+            or not self.reporter.conditions.is_true(flux.READY)
+        )
+        if health_message:
+            self.reporter.mark(flux.HEALTHY, "True", flux.SUCCEEDED, health_message)
+        self.reporter.unmark(flux.RECONCILING, flux.STALLED)
+        self.reporter.mark(flux.READY, "True", flux.RECONCILIATION_SUCCEEDED, f"Applied revision: {self.revision}")
+        await self.reporter.write(
+            {
+                **self._attempt(flux.RECONCILIATION_SUCCEEDED),
+                "inventory": self.inventory.manifest(),
+                "lastAppliedRevision": self.revision,
+                "observedGeneration": self.reporter.generation,
+            }
+        )
+        if news:
+            took = duration.show(timedelta(seconds=round(self.about.clock.monotonic() - self.started, 3)))
+            text = f"Reconciliation finished in {took}, next run in {duration.show(self.spec.interval)}"
+            self._event(flux.RECONCILIATION_SUCCEEDED, text, commit_status="update")
+        return Result(manifest=self.manifest, after=self.spec.interval)
+
+    def _attempt(self, outcome: str) -> dict[str, Any]:
+        """The status fields that every attempt leaves."""
+        left: dict[str, Any] = {}
+        if self.attempted:
+            left["lastAttemptedRevision"] = self.revision
+        if token := specs.requested_at(self.manifest):
+            left["lastHandledReconcileAt"] = token
+        if self.digest:
+            left["history"] = history.upserted(
+                self.reporter.status.get("history"),
+                digest=self.digest,
+                outcome=outcome,
+                now=self.about.clock.now(),
+                took=timedelta(seconds=self.about.clock.monotonic() - self.started),
+                revision=self.revision,
+            )
+        return left
+
+    async def _failed(self, error: PenstockError, wait: timedelta) -> Result:
+        """A failure keeps what runs, keeps the inventory as wide as it may be, and says why."""
+        self.memory.failures += 1
+        reason = error.code if isinstance(error, FailedError) else flux.RECONCILIATION_FAILED
+        message = error.what
+        known = self.reporter.conditions.get(flux.READY)
+        news = known is None or (known.status, known.message) != ("False", message)
+        self.reporter.unmark(flux.STALLED)
+        self.reporter.mark(flux.READY, "False", reason, message)
+        progress = self.reporter.conditions.get(flux.RECONCILING)
+        text = progress.message if progress is not None else f"Reconciling revision {self.revision}"
+        self.reporter.mark(flux.RECONCILING, "True", flux.PROGRESSING_WITH_RETRY, text)
+        await self.reporter.write({**self._attempt(reason), **self._kept_inventory()})
+        if news:
+            self._event(reason, message, error=True)
+        return Result(manifest=self.manifest, after=wait, failed=True)
+
+    def _kept_inventory(self) -> Mapping[str, Any]:
+        return {"inventory": self.inventory.manifest()} if len(self.inventory) or self.reporter.status.get("inventory") else {}
+
+    async def _not_ready(self, error: NotReadyError) -> Result:
+        known = self.reporter.conditions.get(flux.READY)
+        self.reporter.unmark(flux.STALLED)
+        self.reporter.mark(flux.READY, "False", error.code, error.what)
+        token = specs.requested_at(self.manifest)
+        wrote = await self.reporter.write({"lastHandledReconcileAt": token} if token else None)
+        if wrote and error.code == flux.DEPENDENCY_NOT_READY and (known is None or known.message != error.what):
+            text = f"Dependencies do not meet ready condition, retrying in {duration.show(DEPENDENCY_RETRY)}"
+            self._event(error.code, text)
+        return Result(manifest=self.manifest, after=error.retry, failed=True)
+
+    async def _stalled(self, error: StalledError) -> Result:
+        self.reporter.unmark(flux.RECONCILING)
+        self.reporter.mark(flux.READY, "False", error.code, error.what)
+        self.reporter.mark(flux.STALLED, "True", error.code, error.what)
+        token = specs.requested_at(self.manifest)
+        changes: dict[str, Any] = {"observedGeneration": self.reporter.generation}
+        if token:
+            changes["lastHandledReconcileAt"] = token
+        if await self.reporter.write(changes):
+            self._event(error.code, error.what, error=True)
+        return Result(manifest=self.manifest, after=None, failed=True)
+
+    async def _finalize(self) -> Result:
+        def tell(message: str, error: bool) -> None:
+            self._event(flux.PRUNE_FAILED if error else flux.PROGRESSING, message, error=error)
+
+        pruner = Pruner(self._identity_to_finalize(), self.about.view, self.owner, own=())
+        await finalizing.finalize(self.reporter, self.spec, self.inventory, pruner, self.about, tell)
+        return Result(manifest=None, after=None)
+
+    def _identity_to_finalize(self) -> Cluster:
+        try:
+            return self._identity()
+        except StalledError:
+            return self.about.cluster
+
+    def _event(self, reason: str, message: str, *, error: bool = False, commit_status: str = "") -> None:
+        metadata = {"revision": self.revision} if self.revision else {}
+        if commit_status:
+            metadata["commit_status"] = commit_status
+        self.about.events.emit(self.manifest, reason, message, error=error, metadata=metadata)
+
+
+def held_message(held: Hold) -> str:
+    """What a condition says of a prune that waits for consent, and how to give it."""
+    names = ", ".join(str(key) for key in held.ids[:10]) + (" and more" if len(held.ids) > 10 else "")
+    consent = f"{flux.PRUNE_CONSENT}={held.digest.removeprefix('sha256:')[:16]}"
+    return f"prune is held: {held.why}. To delete {names}, annotate this Kustomization with {consent}"

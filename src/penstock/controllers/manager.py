@@ -1,0 +1,458 @@
+"""One cluster's controllers: watch GitRepositories and Kustomizations, and keep every one of them reconciled.
+
+In: a cluster, the repositories, a clock. Out: nothing but the state of the cluster. One task per object waits for a reason
+to work: its object changed, its source or a dependency moved, one of its objects drifted, somebody poked, or its time
+came. A dead API server only makes these tasks wait; managers of other clusters share nothing with it but Git mirrors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import tempfile
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from penstock.apply.marks import Owner
+from penstock.controllers import artifacts, building, gitrepository, specs, watching
+from penstock.controllers.artifacts import Storage
+from penstock.controllers.gitrepository import GitReconciler, Sources
+from penstock.controllers.kustomization import KustomizationReconciler, Memory, Result
+from penstock.controllers.live import LiveView
+from penstock.controllers.metrics import Metrics
+from penstock.controllers.reporting import Events
+from penstock.controllers.repositories import Repositories
+from penstock.controllers.specs import Key
+from penstock.controllers.waiting import first_of
+from penstock.controllers.watching import Watcher
+from penstock.model import flux
+from penstock.model.errors import PenstockError, RaceError, RemoteError
+from penstock.model.resource import Manifest, ResourceId
+from penstock.ports.clock import Clock
+from penstock.ports.cluster import ApiResource, Cluster
+
+_log = logging.getLogger(__name__)
+_BACKOFF_SECONDS = 0.75
+_LONGEST_BACKOFF_SECONDS = 60.0
+GRACE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How one manager works; the defaults are Flux's, or safe where Flux's are not."""
+
+    namespace: str = ""
+    """Only objects of this namespace; '' for all."""
+    label_selector: str = ""
+    """Only GitRepositories and Kustomizations with these labels (shards)."""
+    sources: bool = True
+    """Reconcile GitRepositories too; False leaves them to Flux's source-controller and reads its artifacts."""
+    concurrent: int = 8
+    """Kustomizations being built and applied at once; waiting for health takes no place."""
+    interval_jitter: float = 0.05
+    default_service_account: str = ""
+    no_cross_namespace_refs: bool = False
+    prune_guard: bool = True
+    artifacts: Path | None = None
+    """Folder of the archives; None for one that goes with the process."""
+    artifact_host: str = "127.0.0.1"
+    artifact_port: int = 0
+    build: building.Build | None = field(default=None, repr=False)
+    """The render engine; None for penstock.render."""
+
+
+class _Actor:
+    """The task of one object: wakes, works, waits."""
+
+    def __init__(self, manager: Manager, key: Key, work: Callable[[_Actor], Coroutine[Any, Any, timedelta | None]]) -> None:
+        self.key = key
+        self.memory = Memory()
+        self.failures = 0
+        self.busy = False
+        self._manager = manager
+        self._work = work
+        self._wake = asyncio.Event()
+        self._wake.set()
+        self._gone = False
+
+    def poke(self) -> None:
+        """There is a reason to look."""
+        self._wake.set()
+        self.memory.interrupt.set()
+
+    def retire(self) -> None:
+        """The object is gone."""
+        self._gone = True
+        self.poke()
+
+    def over(self) -> bool:
+        """Whether there is nothing more to do for this object in this process."""
+        return self._gone or self._manager.stopping
+
+    async def run(self) -> None:
+        wait: float | None = 0.0
+        while not self.over():
+            if wait != 0.0:
+                await first_of(self._manager.clock, wait, self._wake, self._manager.stop_requested)
+            if self.over():
+                return
+            self._wake.clear()
+            self.memory.interrupt.clear()
+            self.busy = True
+            try:
+                after = await self._work(self)
+            except RaceError:
+                # somebody wrote in between: what the watch brings next is what to work from
+                wait = self._backoff()
+            except RemoteError as error:
+                _log.warning("%s %s/%s: %s", self._manager.name, *self.key, error.what)
+                wait = self._backoff()
+            except Exception as error:
+                # the one place where everything is caught: one object's bug must not stop the others
+                what = error.what if isinstance(error, PenstockError) else type(error).__name__
+                _log.exception("%s %s/%s: %s", self._manager.name, *self.key, what)
+                wait = self._backoff()
+            else:
+                self.failures = 0
+                wait = None if after is None else after.total_seconds()
+            finally:
+                self.busy = False
+
+    def _backoff(self) -> float:
+        self.failures += 1
+        self._manager.metrics.failures += 1
+        return min(_BACKOFF_SECONDS * 2.0 ** min(self.failures - 1, 10), _LONGEST_BACKOFF_SECONDS)
+
+
+class Manager:
+    """The controllers of one cluster. `run` works until cancelled or `stop`ped."""
+
+    def __init__(
+        self, cluster: Cluster, *, repositories: Repositories, clock: Clock, options: Options | None = None, seed: int = 0
+    ) -> None:
+        self.name = cluster.name
+        self.clock = clock
+        self.options = options or Options()
+        self.metrics = Metrics()
+        self.stop_requested = asyncio.Event()
+        self.ready = asyncio.Event()
+        """Set once both kinds are known and everything is being reconciled."""
+        self.failure: RemoteError | None = None
+        """Why the cluster cannot be reached, None while it can."""
+        self._cluster = cluster
+        self._repositories = repositories
+        self._random = random.Random(seed)  # noqa: S311 - spreads work over time
+        self._sources = Sources()
+        self._git_actors: dict[Key, _Actor] = {}
+        self._actors: dict[Key, _Actor] = {}
+        self._source_events = Events(cluster, clock, component="source-controller", prefix=flux.SOURCE_GROUP)
+        self._events = Events(cluster, clock, component="kustomize-controller", prefix=flux.KUSTOMIZE_GROUP)
+        self._view = LiveView(cluster, clock, self._touched)
+        self._git_watcher: Watcher | None = None
+        self._watcher: Watcher | None = None
+        self._git: GitReconciler | None = None
+        self._reconciler: KustomizationReconciler | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._seen: dict[Key, Manifest] = {}
+        self._seen_git: dict[Key, Manifest] = {}
+
+    @property
+    def stopping(self) -> bool:
+        return self.stop_requested.is_set()
+
+    def poke(self, url: str | None = None) -> int:
+        """Fetch now what has this URL (all for None); returns how many GitRepositories that are. Never raises: a push
+        may come before anything is known."""
+        if self._git_watcher is None:
+            return 0
+        found = [
+            key
+            for key, manifest in self._git_watcher.objects.items()
+            if url is None or same_repository(url, str((manifest.get("spec") or {}).get("url") or ""))
+        ]
+        for key in found:
+            if key in self._git_actors:
+                self._git_actors[key].poke()
+        return len(found)
+
+    def reconcile(self, namespace: str, name: str) -> bool:
+        """Reconcile one Kustomization now; whether there is one."""
+        actor = self._actors.get((namespace, name))
+        if actor is not None:
+            actor.poke()
+        return actor is not None
+
+    def stop(self) -> None:
+        """End after the passes that are under way, at most `GRACE_SECONDS`."""
+        self.stop_requested.set()
+        for actor in (*self._git_actors.values(), *self._actors.values()):
+            actor.memory.interrupt.set()
+
+    async def run(self) -> None:
+        """Reconcile until stopped. Raises nothing for a cluster that does not answer: it waits."""
+        async with contextlib.AsyncExitStack() as stack:
+            storage = await self._storage(stack)
+            with contextlib.suppress(_Stopped):
+                await self._until_stopped(storage)
+
+    async def _storage(self, stack: contextlib.AsyncExitStack) -> Storage | None:
+        if not self.options.sources:
+            return None
+        folder = self.options.artifacts
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-artifacts-")))
+        storage = Storage(folder)
+        await stack.enter_async_context(artifacts.serve(storage, self.options.artifact_host, self.options.artifact_port))
+        return storage
+
+    async def _until_stopped(self, storage: Storage | None) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._view.start(tasks)
+                tasks.create_task(self._stopper(), name=f"{self.name} stop")
+                tasks.create_task(self._events.run(), name=f"{self.name} events")
+                tasks.create_task(self._source_events.run(), name=f"{self.name} source events")
+                await self._watch(storage)
+                self.ready.set()
+        except* _Stopped:
+            raise _Stopped from None
+
+    async def _stopper(self) -> None:
+        """Ends the whole group once asked to stop, and once nothing is in the middle of a pass."""
+        await self.stop_requested.wait()
+        until = self.clock.monotonic() + GRACE_SECONDS
+        while any(actor.busy for actor in (*self._git_actors.values(), *self._actors.values())):
+            if self.clock.monotonic() > until:
+                break
+            await self.clock.sleep(0.05)
+        raise _Stopped
+
+    async def _watch(self, storage: Storage | None) -> None:
+        tasks = self._tasks
+        assert tasks is not None
+        git_kind = await self._kind(flux.SOURCE_GROUP, flux.GIT_REPOSITORY)
+        kind = await self._kind(flux.KUSTOMIZE_GROUP, flux.KUSTOMIZATION)
+        if storage is not None:
+            self._git_watcher = self._new_watcher(git_kind, self._git_changed)
+            self._git = GitReconciler(
+                cluster=self._cluster,
+                resource=git_kind,
+                clock=self.clock,
+                repositories=self._repositories,
+                storage=storage,
+                sources=self._sources,
+                events=self._source_events,
+            )
+        else:
+            # somebody else's sources: only their changes count
+            foreign = self._new_watcher(git_kind, self._foreign_source_changed)
+            tasks.create_task(foreign.run(), name=f"{self.name} sources")
+        self._watcher = self._new_watcher(kind, self._changed)
+        self._reconciler = KustomizationReconciler(
+            cluster=self._cluster,
+            resource=kind,
+            clock=self.clock,
+            sources=self._sources,
+            git_repositories=self._git_watcher,
+            kustomizations=self._watcher,
+            view=self._view,
+            events=self._events,
+            build=self.options.build or building.flux_build(),
+            slots=asyncio.Semaphore(self.options.concurrent),
+            default_service_account=self.options.default_service_account,
+            no_cross_namespace_refs=self.options.no_cross_namespace_refs,
+            prune_guard=self.options.prune_guard,
+        )
+        if self._git_watcher is not None:
+            tasks.create_task(self._git_watcher.run(), name=f"{self.name} watch GitRepository")
+            await self._git_watcher.synced.wait()
+        tasks.create_task(self._watcher.run(), name=f"{self.name} watch Kustomization")
+        await self._watcher.synced.wait()
+
+    def _new_watcher(self, resource: ApiResource, on_change: watching.OnChange) -> Watcher:
+        return Watcher(
+            self._cluster,
+            resource,
+            self.clock,
+            on_change,
+            namespace=self.options.namespace,
+            label_selector=self.options.label_selector,
+        )
+
+    async def _kind(self, group: str, kind: str) -> ApiResource:
+        """The kind, however long the cluster takes to answer or to have it installed."""
+        pause = 0.5
+        while True:
+            try:
+                found = await self._cluster.resource(group, kind)
+            except RemoteError as error:
+                if self.failure is None:
+                    _log.warning("%s: %s", self.name, error.what)
+                self.failure = error
+            else:
+                self.failure = None
+                if found is not None:
+                    return found
+            await self.clock.sleep(pause)
+            pause = min(pause * 2, 10.0)
+
+    # what wakes whom
+
+    def _git_changed(self, key: Key, manifest: Manifest | None) -> None:
+        actor = self._git_actors.get(key)
+        if manifest is None:
+            if actor is not None:
+                self._git_actors.pop(key).retire()
+            self._wake_users(key)
+            return
+        if actor is None:
+            self._git_actors[key] = self._started(key, self._reconcile_git)
+        elif self._asks(manifest, self._seen_git.get(key)):
+            actor.poke()
+        before = self._seen_git.get(key)
+        self._seen_git[key] = manifest
+        if before is None or _artifact(before) != _artifact(manifest):
+            self._wake_users(key)
+
+    def _foreign_source_changed(self, key: Key, manifest: Manifest | None) -> None:
+        before = self._seen_git.get(key)
+        if manifest is not None:
+            self._seen_git[key] = manifest
+        if manifest is not None and (before is None or _artifact(before) != _artifact(manifest)):
+            self._wake_users(key)
+
+    def _changed(self, key: Key, manifest: Manifest | None) -> None:
+        actor = self._actors.get(key)
+        if manifest is None:
+            if actor is not None:
+                self._actors.pop(key).retire()
+            self._seen.pop(key, None)
+            return
+        before = self._seen.get(key)
+        self._seen[key] = manifest
+        if actor is None:
+            self._actors[key] = self._started(key, self._reconcile_kustomization)
+        elif self._asks(manifest, before):
+            actor.poke()
+        if before is None or _readiness(before) != _readiness(manifest):
+            self._wake_dependants(key)
+
+    def _asks(self, manifest: Manifest, before: Manifest | None) -> bool:
+        """Whether a change of an object asks for work; what we write ourselves does not."""
+        if before is None:
+            return True
+        now, then = manifest["metadata"], before["metadata"]
+        if any(now.get(part) != then.get(part) for part in ("uid", "generation", "deletionTimestamp")):
+            return True
+        return any(
+            specs.annotations_of(manifest).get(mark) != specs.annotations_of(before).get(mark)
+            for mark in (flux.REQUESTED_AT, flux.PRUNE_CONSENT, flux.PRUNE_GUARD)
+        )
+
+    def _wake_users(self, source: Key) -> None:
+        for key, actor in self._actors.items():
+            manifest = self._seen.get(key)
+            if manifest is not None and _source_key(manifest) == source:
+                actor.poke()
+
+    def _wake_dependants(self, changed: Key) -> None:
+        for key, actor in self._actors.items():
+            manifest = self._seen.get(key)
+            for each in ((manifest or {}).get("spec") or {}).get("dependsOn") or ():
+                if (each.get("namespace") or key[0], each.get("name")) == changed:
+                    actor.poke()
+
+    def _touched(self, owner: Owner, id: ResourceId, drifted: bool) -> None:  # noqa: A002
+        actor = self._actors.get((owner.namespace, owner.name))
+        if actor is None:
+            return
+        actor.memory.touched.set()
+        if drifted:
+            self.metrics.drifts += 1
+            actor.poke()
+        elif not actor.busy and self._checks_health(actor.key):
+            actor.poke()
+
+    def _checks_health(self, key: Key) -> bool:
+        spec = (self._seen.get(key) or {}).get("spec") or {}
+        return bool(spec.get("wait") or spec.get("healthChecks"))
+
+    # the work
+
+    def _started(self, key: Key, work: Callable[[_Actor], Coroutine[Any, Any, timedelta | None]]) -> _Actor:
+        assert self._tasks is not None
+        actor = _Actor(self, key, work)
+        self._tasks.create_task(actor.run(), name=f"{self.name} {'/'.join(key)}")
+        return actor
+
+    async def _reconcile_git(self, actor: _Actor) -> timedelta | None:
+        assert self._git is not None and self._git_watcher is not None
+        manifest = self._git_watcher.objects.get(actor.key)
+        if manifest is None:
+            return None
+        with self.metrics.timed(flux.GIT_REPOSITORY, actor.key):
+            written, after = await self._git.reconcile(manifest, actor.memory.failures)
+        if written is not None:
+            self._git_watcher.note(written)
+            ready = gitrepository.is_ready(written)
+            actor.memory.failures = 0 if ready else actor.memory.failures + 1
+        return self._jittered(after)
+
+    async def _reconcile_kustomization(self, actor: _Actor) -> timedelta | None:
+        assert self._reconciler is not None and self._watcher is not None
+        manifest = self._watcher.objects.get(actor.key)
+        if manifest is None:
+            return None
+        with self.metrics.timed(flux.KUSTOMIZATION, actor.key):
+            result: Result = await self._reconciler.reconcile(manifest, actor.memory)
+        if result.manifest is not None:
+            self._watcher.note(result.manifest)
+        if not result.failed:
+            actor.memory.failures = 0
+        return self._jittered(result.after)
+
+    def _jittered(self, after: timedelta | None) -> timedelta | None:
+        if after is None or after <= timedelta(seconds=2):
+            return after
+        spread = self.options.interval_jitter
+        return after * self._random.uniform(1 - spread, 1 + spread)
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error: the way out of a task group
+    pass
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Whether two URLs are of one repository, whoever's credentials and whatever spelling."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(url: str) -> str:
+    _, separator, rest = url.partition("://")
+    if not separator and "@" in url and ":" in url:
+        # git@host:path
+        rest = url.replace(":", "/", 1)
+    host, _, path = rest.partition("/")
+    return f"{host.rpartition('@')[2].lower()}/{path.rstrip('/').removesuffix('.git')}"
+
+
+def _artifact(manifest: Manifest) -> object:
+    artifact = (manifest.get("status") or {}).get("artifact") or {}
+    return artifact.get("revision"), artifact.get("digest")
+
+
+def _readiness(manifest: Manifest) -> object:
+    status = manifest.get("status") or {}
+    ready = [each.get("status") for each in status.get("conditions") or () if each.get("type") == flux.READY]
+    return ready, status.get("lastAppliedRevision"), status.get("observedGeneration")
+
+
+def _source_key(manifest: Manifest) -> Key:
+    ref = (manifest.get("spec") or {}).get("sourceRef") or {}
+    return (str(ref.get("namespace") or manifest["metadata"].get("namespace") or ""), str(ref.get("name") or ""))

@@ -1,0 +1,200 @@
+"""Which commit a GitRepository's ref means, and how Flux writes it as a revision.
+
+In: a repository as last fetched and a ref (precedence commit, name, semver, tag, branch). Out: a commit and a revision:
+'main@sha1:<id>', 'v1.2.0@sha1:<id>', 'refs/heads/x@sha1:<id>', 'sha1:<id>'.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from penstock.controllers.specs import GitRepositorySpec
+from penstock.model import flux
+from penstock.model.errors import RefusedError
+from penstock.model.values import CommitId
+from penstock.ports.repo import Repo
+
+
+class Tagged(Protocol):
+    """A repository that can list its tags."""
+
+    def tags(self) -> Mapping[str, CommitId]:
+        """Tags by short name, each with the commit it stands for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A resolved ref."""
+
+    commit: CommitId
+    revision: str
+
+
+def resolve(repo: Repo, spec: GitRepositorySpec) -> Found:
+    """The commit of a ref. Raises RefusedError when the repository does not have it."""
+    if spec.commit:
+        commit = repo.resolve(spec.commit)
+        if commit is None or not commit.startswith(spec.commit):
+            raise _missing(f"commit '{spec.commit}'")
+        if spec.branch:
+            tip = repo.resolve(f"refs/heads/{spec.branch}")
+            if tip is None or not repo.is_ancestor(commit, tip):
+                raise _missing(f"commit '{spec.commit}' on branch '{spec.branch}'")
+        return Found(commit=commit, revision=revision(spec.branch, commit))
+    if spec.ref_name:
+        return _named(repo, spec.ref_name, spec.ref_name, f"reference '{spec.ref_name}'")
+    if spec.semver:
+        tag, commit = highest(_tags(repo), spec.semver)
+        return Found(commit=commit, revision=revision(tag, commit))
+    if spec.tag:
+        return _named(repo, f"refs/tags/{spec.tag}", spec.tag, f"tag '{spec.tag}'")
+    return _named(repo, f"refs/heads/{spec.branch}", spec.branch, f"branch '{spec.branch}'")
+
+
+def revision(name: str, commit: CommitId) -> str:
+    """The revision as Flux writes it."""
+    algorithm = "sha256" if len(commit) == 64 else "sha1"
+    return f"{name}@{algorithm}:{commit}" if name else f"{algorithm}:{commit}"
+
+
+def commit_of(text: str) -> CommitId:
+    """The commit of a revision; '' when there is none."""
+    return CommitId(text.rpartition(":")[2])
+
+
+def _named(repo: Repo, ref: str, shown: str, what: str) -> Found:
+    commit = repo.resolve(ref)
+    if commit is None:
+        raise _missing(what)
+    return Found(commit=commit, revision=revision(shown, commit))
+
+
+def _missing(what: str) -> RefusedError:
+    return RefusedError(f"unable to resolve {what}: not found in the repository", code=flux.GIT_FAILED, status=404)
+
+
+def _tags(repo: Repo) -> Mapping[str, CommitId]:
+    lister = getattr(repo, "tags", None)
+    if lister is None:
+        raise RefusedError("this repository cannot list its tags", code=flux.GIT_FAILED)
+    found: Mapping[str, CommitId] = lister()
+    return found
+
+
+Version = tuple[int, int, int, tuple[tuple[int, int, str], ...]]
+_VERSION = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?\Z")
+_TERM = re.compile(r"(>=|<=|!=|=|>|<|~|\^)?\s*v?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:-([0-9A-Za-z.-]+))?\Z")
+_RELEASE: tuple[tuple[int, int, str], ...] = ((2, 0, ""),)
+
+
+def highest(tags: Mapping[str, CommitId], wanted: str) -> tuple[str, CommitId]:
+    """The tag with the highest version in a range ('>=1.2.0 <2.0.0', '~1.2', '^1', '1.x', 'a - b', '||').
+
+    Pre-releases count only when the range names one. Raises RefusedError for a range that is none, or that has no tag.
+    """
+    allowed = _range(wanted)
+    matching = [
+        (version, tag)
+        for tag in tags
+        if (version := _version(tag)) is not None and any(all(test(version) for test in group) for group in allowed)
+    ]
+    if not matching:
+        raise RefusedError(f"no tag matches the version range '{wanted}'", code=flux.GIT_FAILED, status=404)
+    _, tag = max(matching)
+    return tag, tags[tag]
+
+
+def _version(text: str) -> Version | None:
+    match = _VERSION.match(text)
+    if match is None:
+        return None
+    return (int(match[1]), int(match[2] or 0), int(match[3] or 0), _pre(match[4]))
+
+
+def _pre(text: str | None) -> tuple[tuple[int, int, str], ...]:
+    """Sorts pre-releases before the release, numbers before words (semver 2.0, section 11)."""
+    if not text:
+        return _RELEASE
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in text.split("."))
+
+
+class _Test:
+    """One comparison of a range."""
+
+    def __init__(self, low: Version | None, high: Version | None, *, low_open: bool, high_open: bool, pre: bool) -> None:
+        self.low, self.high, self.low_open, self.high_open, self.pre = low, high, low_open, high_open, pre
+
+    def __call__(self, version: Version) -> bool:
+        if version[3] != _RELEASE and not self.pre:
+            return False
+        if self.low is not None and (version < self.low or (self.low_open and version == self.low)):
+            return False
+        return self.high is None or version < self.high or (not self.high_open and version == self.high)
+
+
+class _Not(_Test):
+    def __call__(self, version: Version) -> bool:
+        return not super().__call__(version)
+
+
+def _range(text: str) -> list[list[_Test]]:
+    groups = []
+    for part in text.split("||"):
+        if " - " in part:
+            low, _, high = part.partition(" - ")
+            terms = [f">={low.strip()}", f"<={high.strip()}"]
+        else:
+            terms = [term for term in re.sub(r"([<>=!~^])\s+", r"\1", part.replace(",", " ")).split() if term]
+        groups.append([_test(term, text) for term in terms or ["*"]])
+    return groups
+
+
+def _test(term: str, whole: str) -> _Test:
+    match = _TERM.match(term)
+    if match is None:
+        raise RefusedError(f"'{whole}' is not a version range", code=flux.GIT_FAILED)
+    operator, numbers = match[1] or "", [_part(match[group]) for group in (2, 3, 4)]
+    given = next((index for index, number in enumerate(numbers) if number is None), 3)
+    low: Version = (numbers[0] or 0, numbers[1] or 0, numbers[2] or 0, _pre(match[5]))
+    pre = match[5] is not None
+    if operator in (">", ">=", "<", "<="):
+        return _compared(operator, low, given, pre)
+    kind = _Not if operator == "!=" else _Test
+    if given == 0:
+        return kind(None, None, low_open=False, high_open=True, pre=pre)
+    if operator == "^":
+        # the left-most number that is not zero may not change
+        fixed = next((index for index in range(given) if low[index]), given - 1)
+        return kind(low, _after(low, fixed), low_open=False, high_open=True, pre=pre)
+    if operator == "~":
+        return kind(low, _after(low, min(1, given - 1)), low_open=False, high_open=True, pre=pre)
+    if given == 3:
+        return kind(low, low, low_open=False, high_open=False, pre=pre)
+    return kind(low, _after(low, given - 1), low_open=False, high_open=True, pre=pre)
+
+
+def _compared(operator: str, low: Version, given: int, pre: bool) -> _Test:
+    """'>1.2' means at least 1.3.0, '<=1.2' means below 1.3.0."""
+    whole = given == 3
+    if operator == ">":
+        return _Test(low if whole else _after(low, given - 1), None, low_open=whole, high_open=True, pre=pre)
+    if operator == ">=":
+        return _Test(low, None, low_open=False, high_open=True, pre=pre)
+    if operator == "<":
+        return _Test(None, low, low_open=False, high_open=True, pre=pre)
+    return _Test(None, low if whole else _after(low, given - 1), low_open=False, high_open=not whole, pre=pre)
+
+
+def _after(version: Version, index: int) -> Version:
+    """The first version past all that agree up to `index`; its own pre-releases are past too."""
+    numbers: list[int] = list(version[:3])
+    numbers[index] += 1
+    numbers[index + 1 :] = [0] * (2 - index)
+    return (numbers[0], numbers[1], numbers[2], ((-1, 0, ""),))
+
+
+def _part(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None

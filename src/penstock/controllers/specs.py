@@ -1,0 +1,217 @@
+"""The specs of GitRepository and Kustomization as typed values, with Flux's defaults filled in.
+
+In: manifests as the API server shows them (so already validated by their CRDs). Out: frozen values. Raises InputError
+for what a CRD cannot check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from penstock.model import duration, flux
+from penstock.model.errors import InputError, Problem
+from penstock.model.resource import Manifest, ResourceId, split_api_version
+
+Key = tuple[str, str]
+"""Namespace and name of a GitRepository or Kustomization."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRef:
+    """Where a Kustomization's files come from."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def key(self) -> Key:
+        return (self.namespace, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """One entry of dependsOn."""
+
+    namespace: str
+    name: str
+    ready_expr: str = ""
+
+    @property
+    def key(self) -> Key:
+        return (self.namespace, self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substitution:
+    """One entry of postBuild.substituteFrom."""
+
+    kind: str
+    name: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KustomizationSpec:
+    """A Kustomization, as far as syncing needs it; the build reads the rest from `raw`."""
+
+    raw: Mapping[str, Any]
+    interval: timedelta
+    retry_interval: timedelta
+    timeout: timedelta
+    source: SourceRef
+    path: str
+    prune: bool
+    deletion_policy: str
+    suspend: bool
+    force: bool
+    wait: bool
+    health_checks: tuple[tuple[ResourceId, str], ...]
+    """Ids with the API version to read them in."""
+    health_check_exprs: bool
+    depends_on: tuple[Dependency, ...]
+    service_account: str
+    kube_config: Mapping[str, Any] | None
+    decryption: Mapping[str, Any] | None
+    substitutions: tuple[Substitution, ...]
+    substitute: Mapping[str, str]
+
+
+def kustomization(manifest: Manifest) -> KustomizationSpec:
+    """Read a Kustomization."""
+    namespace = str(manifest["metadata"].get("namespace") or "")
+    spec: Mapping[str, Any] = manifest.get("spec") or {}
+    interval = _duration(spec, "interval", None)
+    assert interval is not None
+    source = spec.get("sourceRef") or {}
+    post_build = spec.get("postBuild") or {}
+    return KustomizationSpec(
+        raw=spec,
+        interval=interval,
+        retry_interval=_duration(spec, "retryInterval", interval) or interval,
+        timeout=_timeout(spec, interval),
+        source=SourceRef(
+            kind=str(source.get("kind") or ""),
+            namespace=str(source.get("namespace") or namespace),
+            name=str(source.get("name") or ""),
+        ),
+        path=str(spec.get("path") or ""),
+        prune=spec.get("prune") is True,
+        deletion_policy=str(spec.get("deletionPolicy") or "MirrorPrune"),
+        suspend=spec.get("suspend") is True,
+        force=spec.get("force") is True,
+        wait=spec.get("wait") is True,
+        health_checks=tuple(_reference(each, namespace) for each in spec.get("healthChecks") or ()),
+        health_check_exprs=bool(spec.get("healthCheckExprs")),
+        depends_on=tuple(
+            Dependency(
+                namespace=str(each.get("namespace") or namespace),
+                name=str(each["name"]),
+                ready_expr=str(each.get("readyExpr") or ""),
+            )
+            for each in spec.get("dependsOn") or ()
+        ),
+        service_account=str(spec.get("serviceAccountName") or ""),
+        kube_config=spec.get("kubeConfig"),
+        decryption=spec.get("decryption"),
+        substitutions=tuple(
+            Substitution(kind=str(each["kind"]), name=str(each["name"]), optional=each.get("optional") is True)
+            for each in post_build.get("substituteFrom") or ()
+        ),
+        substitute={str(key): str(value) for key, value in (post_build.get("substitute") or {}).items()},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitRepositorySpec:
+    """A GitRepository."""
+
+    raw: Mapping[str, Any]
+    url: str
+    secret: str
+    interval: timedelta
+    timeout: timedelta
+    branch: str
+    tag: str
+    semver: str
+    ref_name: str
+    commit: str
+    ignore: str | None
+    suspend: bool
+    unsupported: tuple[str, ...]
+    """Fields that are set and that this build does not do."""
+
+
+def git_repository(manifest: Manifest) -> GitRepositorySpec:
+    """Read a GitRepository."""
+    spec: Mapping[str, Any] = manifest.get("spec") or {}
+    ref = spec.get("ref") or {}
+    chosen = any(ref.get(key) for key in ("branch", "tag", "semver", "name", "commit"))
+    unsupported = [
+        field for field in ("verify", "proxySecretRef", "include", "recurseSubmodules", "serviceAccountName") if spec.get(field)
+    ]
+    if spec.get("provider", "generic") != "generic":
+        unsupported.append("provider")
+    return GitRepositorySpec(
+        raw=spec,
+        url=str(spec.get("url") or ""),
+        secret=str((spec.get("secretRef") or {}).get("name") or ""),
+        interval=_duration(spec, "interval", None) or timedelta(minutes=1),
+        timeout=_duration(spec, "timeout", timedelta(seconds=60)) or timedelta(seconds=60),
+        branch=str(ref.get("branch") or ("" if chosen else "master")),
+        tag=str(ref.get("tag") or ""),
+        semver=str(ref.get("semver") or ""),
+        ref_name=str(ref.get("name") or ""),
+        commit=str(ref.get("commit") or ""),
+        ignore=spec.get("ignore"),
+        suspend=spec.get("suspend") is True,
+        unsupported=tuple(unsupported),
+    )
+
+
+def key(manifest: Manifest) -> Key:
+    """Namespace and name."""
+    metadata = manifest["metadata"]
+    return (str(metadata.get("namespace") or ""), str(metadata["name"]))
+
+
+def annotations_of(manifest: Manifest) -> Mapping[str, str]:
+    """The annotations, never None."""
+    return (manifest.get("metadata") or {}).get("annotations") or {}
+
+
+def requested_at(manifest: Manifest) -> str:
+    """The token of the last request to reconcile."""
+    return annotations_of(manifest).get(flux.REQUESTED_AT, "")
+
+
+def _timeout(spec: Mapping[str, Any], interval: timedelta) -> timedelta:
+    """Flux's GetTimeout: the interval less 30 s, never under 30 s."""
+    given = _duration(spec, "timeout", None) if spec.get("timeout") else None
+    return (
+        max(given if given is not None else interval - timedelta(seconds=30), timedelta(seconds=30)) if given is None else given
+    )
+
+
+def _duration(spec: Mapping[str, Any], name: str, default: timedelta | None) -> timedelta | None:
+    text = spec.get(name)
+    if text is None:
+        if default is None and name == "interval":
+            raise InputError([Problem(what="spec.interval is required", code="InvalidSpec")])
+        return default
+    try:
+        return duration.parse(str(text))
+    except ValueError as error:
+        raise InputError([Problem(what=f"spec.{name}: {error}", code="InvalidSpec")]) from None
+
+
+def _reference(about: Mapping[str, Any], namespace: str) -> tuple[ResourceId, str]:
+    group, version = split_api_version(str(about.get("apiVersion") or "v1"))
+    id = ResourceId(group, str(about["kind"]), str(about.get("namespace") or namespace), str(about["name"]))  # noqa: A001
+    return id, version
