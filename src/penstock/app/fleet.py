@@ -1,30 +1,141 @@
-"""Run a fleet: sync of every environment, promotion between them, and the web page, until told to stop.
+"""Run a fleet: sync of every environment, promotion between them, until the block ends.
 
-In: an open world. Out: nothing but effects. Each environment's sync is a task of its own: one dead cluster keeps nobody
-else waiting.
+In: an open world, or a sandbox's state folder. Out: nothing but effects. Each environment's sync is a task of its own, so one
+dead cluster keeps nobody else waiting.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from penstock.app import sandbox as sandboxes
 from penstock.app import world as worlds
 from penstock.model import errors
+from penstock.model.values import EnvName
 from penstock.ports.forge import Forge
+
+if TYPE_CHECKING:
+    from penstock.controllers.manager import Manager
+    from penstock.controllers.promotion import Controller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
+    """What runs for one world."""
+
+    managers: Mapping[EnvName, Manager]
+    """Sync of each environment."""
+    promotion: Controller | None
+
+    def pushed(self) -> None:
+        """Something moved in the repository: everybody looks now instead of at the next interval."""
+        for manager in self.managers.values():
+            manager.poke()
+        if self.promotion is not None:
+            self.promotion.poke()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningSandbox:
     """A sandbox fleet that runs."""
 
     box: sandboxes.Sandbox
     world: worlds.World
-    reviewer: Forge
-    """The forge as the reviewer sees it."""
+    people: Mapping[str, Forge]
+    """The forge as each person of the sandbox sees it."""
     began: float
     """Monotonic seconds when the start began."""
+
+
+@contextlib.asynccontextmanager
+async def running(world: worlds.World, *, sync: bool = True, promote: bool = True) -> AsyncIterator[Running]:
+    """Sync every environment of this world and promote between them, until the block ends; ends after the passes under way."""
+    from penstock.controllers.manager import Manager
+    from penstock.controllers.promotion import Controller
+    from penstock.controllers.repositories import Mirrors
+
+    mirrors = Mirrors(world.fleet.cache / "mirrors")
+    managers = {
+        name: Manager(cluster, repositories=mirrors, clock=world.clock) for name, cluster in world.clusters.items() if sync
+    }
+    controller = (
+        Controller(repo=world.repo, forge=world.forge, clusters=world.clusters, clock=world.clock, branch=world.branch)
+        if promote
+        else None
+    )
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(manager.run(), name=f"sync {name}") for name, manager in managers.items()]
+        promoting = group.create_task(controller.run(), name="promotion") if controller else None
+        try:
+            yield Running(managers=managers, promotion=controller)
+        finally:
+            if promoting is not None:
+                promoting.cancel()
+            for manager in managers.values():
+                manager.stop()
+            await asyncio.wait(tasks) if tasks else None
+
+
+@contextlib.asynccontextmanager
+async def sandbox(
+    folder: Path, options: sandboxes.Options, tell: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[RunningSandbox]:
+    """A whole sandbox fleet from its state folder; `tell` hears what is being started.
+
+    Raises InputError (another one runs there), RemoteError (a port is taken, a server does not come up).
+    """
+    from penstock.adapters.clock import SystemClock
+    from penstock.adapters.forge import connect
+    from penstock.sandbox import workloads
+
+    began = SystemClock().monotonic()
+    async with contextlib.AsyncExitStack() as stack:
+        box = await stack.enter_async_context(sandboxes.servers(folder, options))
+        tell("servers are up")
+        world = await stack.enter_async_context(worlds.open_fleet(box.fleet))
+        await sandboxes.bootstrap(box, world, options)
+        people = {
+            user: await stack.enter_async_context(
+                connect("gitea", box.forge_url, box.fleet.forge.repository, token=box.tokens[user])
+            )
+            for user in (sandboxes.DEVELOPER, sandboxes.REVIEWER)
+        }
+        now = await stack.enter_async_context(running(world))
+        box.forge.on_push(lambda _: now.pushed())
+        group = await stack.enter_async_context(_background())
+        if options.clusters == "real":
+            for name, cluster in world.clusters.items():
+                if name not in options.contexts:
+                    group.start(workloads.run(cluster, world.clock, rollout_seconds=options.rollout_seconds))
+        yield RunningSandbox(box=box, world=world, people=people, began=began)
+
+
+class _Background:
+    """Tasks that end with their block."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def start(self, work: object) -> None:
+        assert asyncio.iscoroutine(work)
+        self.tasks.append(self._group.create_task(work))
+
+
+@contextlib.asynccontextmanager
+async def _background() -> AsyncIterator[_Background]:
+    async with asyncio.TaskGroup() as group:
+        background = _Background(group)
+        try:
+            yield background
+        finally:
+            for task in background.tasks:
+                task.cancel()
 
 
 def set_aside(folder: Path) -> Path | None:

@@ -139,9 +139,10 @@ async def bootstrap(sandbox: Sandbox, opened: world.World, options: Options) -> 
 
 
 async def _bootstrap_one(sandbox: Sandbox, environment: EnvName, cluster: Cluster, tree: Tree) -> None:
-    from penstock import controllers, render
+    from penstock import render
+    from penstock.controllers import installing
 
-    await controllers.install(cluster)
+    await installing.install(cluster)
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",

@@ -57,7 +57,7 @@ def command(clusters: str, contexts: Sequence[str], kubeconfig: Path | None, sta
 
 
 async def _tell(folder: Path, options: Any, stage: _Stage) -> Sequence[demo.Row]:
-    from penstock.app import demo, fleet
+    from penstock.app import demo, fleet, sandbox
 
     stage.tell(
         demo.Step(seconds=0, kind="do", text=f"starting a Git server with pull requests and {len(options.environments)} clusters")
@@ -66,7 +66,7 @@ async def _tell(folder: Path, options: Any, stage: _Stage) -> Sequence[demo.Row]
         story = demo.Story(
             box=running.box,
             opened=running.world,
-            reviewer=running.reviewer,
+            reviewer=running.people[sandbox.REVIEWER],
             tell=stage.tell,
             show=stage.show,
             began=running.began,

@@ -22,18 +22,17 @@ Examples:
 def command(kubeconfig: Path | None, context: str | None, export: bool) -> None:
     """Install the custom resource definitions and the namespace in a cluster."""
     if export:
-        from penstock import controllers
-        from penstock.yamldoc import emitting
+        from penstock.app import install
 
-        sys.stdout.buffer.write(emitting.emit_all(controllers.definitions()))
+        sys.stdout.buffer.write(install.manifests())
         return
     asyncio.run(_install(kubeconfig, context))
 
 
 async def _install(kubeconfig: Path | None, context: str | None) -> None:
-    from penstock import controllers
     from penstock.adapters import kube
+    from penstock.app import install
 
     async with kube.connect(kubeconfig, context) as cluster:
-        for name, outcome in await controllers.install(cluster):
-            click.echo(f"{name} {outcome}")
+        version = await install.into(cluster)
+        click.echo(f"installed in {cluster.name} (Kubernetes {version}): 2 definitions, namespace flux-system")
