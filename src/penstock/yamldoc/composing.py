@@ -385,6 +385,7 @@ class _Spot:
     line: int
     column: int
     text: str | None = None
+    quoted: bool = False
 
 
 def locate(source: bytes | str, path: FieldPath, value: Any) -> tuple[int, int]:
@@ -465,6 +466,7 @@ def _find(source: bytes | str, steps: tuple[str | int, ...], *, exact: bool = Fa
                 best, best_depth = spot, depth
                 if isinstance(event, yaml.ScalarEvent):
                     best.text = event.value
+                    best.quoted = bool(event.style)
                 if depth == wanted:
                     return best
             if start:
@@ -477,3 +479,9 @@ def _find(source: bytes | str, steps: tuple[str | int, ...], *, exact: bool = Fa
 def shown(path: FieldPath) -> str:
     """A field path for a message; the document itself when empty."""
     return show(path) or "the document"
+
+
+def is_quoted(source: bytes | str, path: FieldPath, value: Any) -> bool:
+    """Whether the scalar at a path is written with quotes or as a block; false when there is none."""
+    spot = _find(source, _plain_steps(path, value), exact=True)
+    return spot is not None and spot.quoted

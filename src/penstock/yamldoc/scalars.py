@@ -250,3 +250,11 @@ def is_string_in_v2(text: str) -> bool:
     except NotFiniteError:
         return False
     return _BASE_60.match(text) is None
+
+
+def same_as_written(text: str) -> Any:
+    """What text means when it is written into a manifest without quotes and without a tag."""
+    try:
+        return resolve(text)
+    except NotFiniteError:
+        return text

@@ -1,0 +1,602 @@
+"""One build: kustomizations walked from the outside in, resources gathered and transformed from the inside out.
+
+In: a tree, a directory and options. Out: the resources in order, with every problem of every file in one error. A
+kustomization whose files could not be read is not transformed, so that one mistake is one message; its neighbours still
+are, so that all mistakes show at once.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from penstock.model.errors import InputError, Place, Problem
+from penstock.render import (
+    configuring,
+    fieldspecs,
+    generating,
+    kustomization,
+    naming,
+    objects,
+    origins,
+    patching,
+    patterns,
+    plugins,
+    selecting,
+    transforming,
+    variables,
+)
+from penstock.render.caching import Cache
+from penstock.render.fieldspecs import FieldError, TransformerConfig
+from penstock.render.kustomization import Kustomization
+from penstock.render.loading import Loader, LoadError, below, inside
+from penstock.render.options import Options
+from penstock.render.origins import OriginNote
+from penstock.render.resources import Ids, Resource, ResourceSet, SetError
+from penstock.render.schema import BUILT_IN_VERSION, Schema
+from penstock.render.transforming import TransformError
+from penstock.render.variables import Variable
+from penstock.yamldoc import composing
+
+MAX_DEPTH: Final = 100
+"""Kustomizations inside each other."""
+
+Chain = tuple[Place, ...]
+
+
+@dataclass(slots=True)
+class Accumulator:
+    """What a kustomization hands to the one above it."""
+
+    resources: ResourceSet
+    config: TransformerConfig = fieldspecs.EMPTY_CONFIG
+    variables: dict[str, Variable] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Layer:
+    """A kustomization being worked on."""
+
+    kustomization: Kustomization
+    root: str
+    """Its real directory."""
+    file_name: str
+    chain: Chain
+    above: tuple[str, ...]
+    """The directories on the way here, this one last."""
+    origin: OriginNote | None
+    build_metadata: tuple[str, ...]
+    failed: bool = False
+
+
+class TooManyProblemsError(Exception):
+    """Enough has gone wrong to stop looking."""
+
+
+class Build:
+    """The state of one build."""
+
+    def __init__(self, loader: Loader, options: Options, cache: Cache | None) -> None:
+        self.loader = loader
+        self.options = options
+        self.cache = cache
+        self.schema = Schema()
+        self.ids = Ids(self.schema)
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self._objects = 0
+
+    # -- problems ------------------------------------------------------------------------------------------------------
+
+    def report(self, error: Exception, place: Place | None, chain: Chain) -> None:
+        """Turn what went wrong into problems with a place."""
+        if isinstance(error, InputError):
+            self.problems += [
+                Problem(
+                    what=problem.what,
+                    where=problem.where or place,
+                    hint=problem.hint,
+                    chain=problem.chain or (_chain_to(chain, place) if problem.where != place else chain),
+                    code=problem.code,
+                    severity=problem.severity,
+                )
+                for problem in error.problems
+            ]
+            return
+        what = str(getattr(error, "what", None) or error)
+        hint = getattr(error, "hint", None)
+        code = getattr(error, "code", None) or _CODES.get(type(error).__name__, "Invalid")
+        if isinstance(error, SetError):
+            hint = _both_places(error.resources) or hint
+        self.problems.append(Problem(what=what, where=place, hint=hint, chain=chain, code=code))
+
+    def warn(self, what: str, place: Place | None, chain: Chain, code: str, hint: str | None = None) -> None:
+        self.warnings.append(Problem(what=what, where=place, chain=chain, code=code, hint=hint, severity="warning"))
+
+    # -- kustomizations ------------------------------------------------------------------------------------------------
+
+    def load(
+        self, root: str, chain: Chain, above: tuple[str, ...], origin: OriginNote | None, build_metadata: tuple[str, ...] | None
+    ) -> Layer:
+        """The kustomization of a directory. Raises InputError and LoadError."""
+        found: list[tuple[str, bytes]] = []
+        for name in kustomization.FILE_NAMES:
+            path = posixpath.join(root, name)
+            real, entry = self.loader.resolve(path)
+            if entry is not None and entry.kind == "file":
+                if not below(real, root):
+                    raise LoadError(f"security; file '/{real}' is not in or below '/{root}'", "LoadRestricted")
+                found.append((path, self.loader.content(real, entry)))
+        if not found:
+            raise LoadError(
+                f"unable to find one of 'kustomization.yaml', 'kustomization.yml' or 'Kustomization' in directory '/{root}'",
+                "NoKustomization",
+            )
+        if len(found) > 1:
+            raise LoadError(
+                f"Found multiple kustomization files under: /{root}",
+                "ManyKustomizations",
+                "keep one: the others would be ignored",
+            )
+        path, data = found[0]
+        parsed = kustomization.parse(data, path, self.options.leniency)
+        return self.layer(parsed, root, chain, above, origin, build_metadata)
+
+    def layer(
+        self,
+        parsed: Kustomization,
+        root: str,
+        chain: Chain,
+        above: tuple[str, ...],
+        origin: OriginNote | None,
+        build_metadata: tuple[str, ...] | None,
+    ) -> Layer:
+        """A layer of a kustomization that is parsed already."""
+        self.warnings += [
+            Problem(what=warning.what, where=warning.where, hint=warning.hint, chain=chain, code=warning.code, severity="warning")
+            for warning in parsed.warnings
+        ]
+        metadata = tuple(parsed.texts("buildMetadata")) if build_metadata is None else build_metadata
+        return Layer(
+            kustomization=parsed,
+            root=root,
+            file_name=posixpath.basename(parsed.path),
+            chain=chain,
+            above=(*above, root),
+            origin=(origin or OriginNote()) if metadata else None,
+            build_metadata=metadata,
+        )
+
+    def set_schema(self, layer: Layer, *, reset: bool) -> None:
+        """`openapi`: a document or a version; the first kustomization that names one decides for the build."""
+        wanted = layer.kustomization.fields.get("openapi") or {}
+        document = None
+        try:
+            if "path" in wanted:
+                real, data = self.loader.file(layer.root, wanted["path"])
+                document = configuring.open_api(data, real)
+            if self.schema.is_set and not reset:
+                return
+            if document is not None and "version" in wanted:
+                raise plugins.PluginError("builtin version and custom schema provided, cannot use both", "OpenApi")
+            if document is not None:
+                self.schema.use_document(document)
+            elif wanted.get("version"):
+                if wanted["version"] != BUILT_IN_VERSION:
+                    raise plugins.PluginError(
+                        "the specified OpenAPI version is not built in", "OpenApi", f"only {BUILT_IN_VERSION} is"
+                    )
+                self.schema.use_version(wanted["version"])
+        except (LoadError, InputError, plugins.PluginError) as error:
+            self.fail(layer, error, "openapi")
+
+    def fail(self, layer: Layer, error: Exception, *steps: str | int) -> None:
+        """Report at a field of the layer's kustomization."""
+        layer.failed = True
+        self.report(error, layer.kustomization.place(*steps), layer.chain)
+
+    def accumulate(self, layer: Layer, into: Accumulator) -> bool:
+        """Work on one kustomization; False when something in it or below it failed."""
+        self._resources(layer, into, "resources", layer.kustomization.texts("resources"))
+        self._configurations(layer, into)
+        self._generators(layer, into)
+        self._components(layer, into)
+        steps = self._transformers(layer, into)
+        validators = self._external(layer, "validators")
+        parsed = [variables.parse(entry) for entry in layer.kustomization.maps("vars")]
+        if layer.failed:
+            return False
+        for step in steps:
+            if not self._run(layer, into, step):
+                return False
+        for step in validators:
+            if not self._validate(layer, into, step):
+                return False
+        try:
+            variables.mark(into.resources, parsed)
+            into.variables = variables.merged(into.variables, parsed)
+        except TransformError as error:
+            self.fail(layer, error, "vars")
+        return not layer.failed
+
+    # -- resources -----------------------------------------------------------------------------------------------------
+
+    def _resources(self, layer: Layer, into: Accumulator, field_name: str, paths: list[str]) -> None:
+        for index, path in enumerate(paths):
+            try:
+                real, entry = self.loader.find(layer.root, path)
+                if entry is None:
+                    raise LoadError(
+                        f"'{path}' doesn't exist: no such file or directory", "NotFound", self.loader.similar(layer.root, path)
+                    )
+                if entry.kind == "directory":
+                    self._base(layer, into, real, path, (field_name, index), component=False)
+                else:
+                    self._file(layer, into, real, path)
+            except (LoadError, InputError, SetError) as error:
+                self.fail(layer, error, field_name, index)
+
+    def _file(self, layer: Layer, into: Accumulator, real: str, path: str) -> None:
+        entry = self.loader.tree.entry(real)
+        assert entry is not None
+        if self.cache is not None and entry.id:
+            documents = self.cache.documents(entry.id, real, self.options.leniency, lambda: self.loader.content(real, entry))
+            resources = objects.from_documents(documents, own=False)
+        else:
+            resources = objects.load(self.loader.content(real, entry), real, self.options.leniency)
+        self._objects += len(resources)
+        if self._objects > self.options.max_objects:
+            raise LoadError(f"the build has more than {self.options.max_objects} objects", "RenderBudget")
+        if layer.origin is not None:
+            note = layer.origin.append(path)
+            for resource in resources:
+                origins.set_origin(resource, note)
+        into.resources.extend(resources)
+
+    def _base(self, layer: Layer, into: Accumulator, real: str, path: str, steps: tuple[str, int], *, component: bool) -> None:
+        for visited in layer.above:
+            if below(visited, real):
+                shown = " > ".join("/" + step for step in (*layer.above, real))
+                raise LoadError(
+                    f"cycle detected: candidate root '/{real}' contains visited root '/{visited}' ({shown})", "KustomizationCycle"
+                )
+        if len(layer.above) > MAX_DEPTH:
+            raise LoadError(f"kustomizations are nested deeper than {MAX_DEPTH}", "RenderBudget")
+        chain = (*layer.chain, layer.kustomization.place(*steps))
+        origin = layer.origin.append(path) if layer.origin is not None else None
+        try:
+            below_layer = self.load(real, chain, layer.above, origin, layer.build_metadata)
+        except InputError as error:
+            layer.failed = True
+            self.report(error, None, chain)
+            return
+        self.set_schema(below_layer, reset=False)
+        if below_layer.kustomization.component != component:
+            wanted = "expected kind 'Component' for path" if component else "expected kind != 'Component' for path"
+            hint = "list it under 'resources'" if component else "list it under 'components'"
+            raise LoadError(f"{wanted} '/{real}'", "ComponentKind", hint)
+        if component:
+            if not self.accumulate(below_layer, into):
+                layer.failed = True
+            return
+        inner = Accumulator(ResourceSet(self.ids))
+        if not self.accumulate(below_layer, inner):
+            layer.failed = True
+            return
+        self._merge(into, inner)
+
+    def _merge(self, into: Accumulator, inner: Accumulator) -> None:
+        if len(into.resources) == 0:
+            into.resources = inner.resources
+        else:
+            into.resources.extend(inner.resources)
+        into.config = fieldspecs.merge_configs(into.config, inner.config)
+        try:
+            into.variables = variables.merged(into.variables, list(inner.variables.values()))
+        except TransformError as error:
+            raise LoadError(error.what, "Variable") from None
+
+    def _components(self, layer: Layer, into: Accumulator) -> None:
+        for index, path in enumerate(layer.kustomization.texts("components")):
+            try:
+                real, entry = self.loader.find(layer.root, path)
+                if entry is None:
+                    raise LoadError(
+                        f"'{path}' doesn't exist: no such file or directory", "NotFound", self.loader.similar(layer.root, path)
+                    )
+                if entry.kind != "directory":
+                    raise LoadError(f"must build at directory: '{path}': file is not directory", "NotADirectory")
+                self._base(layer, into, real, path, ("components", index), component=True)
+            except (LoadError, InputError, SetError) as error:
+                self.fail(layer, error, "components", index)
+
+    # -- configurations ------------------------------------------------------------------------------------------------
+
+    def _configurations(self, layer: Layer, into: Accumulator) -> None:
+        config = fieldspecs.default_config()
+        for name, parse in (("configurations", configuring.configuration), ("crds", configuring.from_crds)):
+            for index, path in enumerate(layer.kustomization.texts(name)):
+                try:
+                    real, data = self.loader.file(layer.root, path)
+                    config = fieldspecs.merge_configs(config, parse(data, real))
+                except (LoadError, InputError, FieldError) as error:
+                    self.fail(layer, error, name, index)
+        try:
+            into.config = fieldspecs.merge_configs(into.config, config)
+        except FieldError as error:
+            self.fail(layer, error, "configurations")
+
+    # -- generators ----------------------------------------------------------------------------------------------------
+
+    def reader(self, layer: Layer) -> Callable[[str], bytes]:
+        """Reads a file that the layer's kustomization names."""
+
+        def read(path: str) -> bytes:
+            return self.loader.file(layer.root, path)[1]
+
+        return read
+
+    def _generators(self, layer: Layer, into: Accumulator) -> None:
+        self._refuse_helm(layer)
+        common = layer.kustomization.fields.get("generatorOptions")
+        for name, kind, make in (
+            ("configMapGenerator", "ConfigMapGenerator", generating.config_map),
+            ("secretGenerator", "SecretGenerator", generating.secret),
+        ):
+            for index, entry in enumerate(layer.kustomization.maps(name)):
+                entry = {**entry, "options": generating.merged_options(entry.get("options"), common)}
+                place = layer.kustomization.place(name, index)
+                try:
+                    value = make(entry, self.reader(layer))
+                    wants_hash = not (entry["options"] or {}).get("disableNameSuffixHash")
+                    resource = Resource(value, place=place, needs_hash=wants_hash, behavior=entry.get("behavior") or "")
+                    if layer.origin is not None:
+                        origins.set_origin(resource, origins.builtin(layer.origin.path, layer.file_name, kind))
+                    absorb(into.resources, [resource])
+                except generating.GenerateError as error:
+                    steps = [step for step in (error.field, error.index) if step not in ("", None)]
+                    layer.failed = True
+                    self.report(error, layer.kustomization.place(name, index, *steps), layer.chain)
+                except (LoadError, InputError, SetError) as error:
+                    self.fail(layer, error, name, index)
+        for configured, place in self._configured(layer, "generators"):
+            try:
+                config = plugins.config_of(configured, layer.kustomization.path)
+                if configured.kind not in plugins.GENERATORS:
+                    raise plugins.PluginError(f"plugin {self.ids.original(configured)} not a generator")
+                made = plugins.generate(configured, config, self.reader(layer))
+                for resource in made:
+                    resource.place = place
+                origins.add_origins(made, origins.read_origin(configured) if layer.origin is not None else None)
+                absorb(into.resources, made)
+            except (plugins.PluginError, generating.GenerateError, LoadError, InputError, SetError) as error:
+                layer.failed = True
+                self.report(error, place, layer.chain)
+
+    def _refuse_helm(self, layer: Layer) -> None:
+        for name in ("helmCharts", "helmChartInflationGenerator"):
+            if layer.kustomization.fields.get(name):
+                error = plugins.PluginError(
+                    "Helm charts are not inflated: that would start helm", "HelmChart", "use a Flux HelmRelease"
+                )
+                self.fail(layer, error, name)
+
+    def _configured(self, layer: Layer, name: str) -> list[tuple[Resource, Place]]:
+        """The plugin configurations of a field, inline ones first, checked to be built in."""
+        entries = layer.kustomization.texts(name)
+        if not entries:
+            return []
+        gathered = Accumulator(ResourceSet(self.ids))
+        files: list[str] = []
+        before = len(self.problems)
+        failed = layer.failed
+        for index, entry in enumerate(entries):
+            if not plugins.is_inline(entry):
+                files.append(entry)
+                continue
+            try:
+                resources = objects.load(entry.encode(), layer.kustomization.path, self.options.leniency)
+                for resource in resources:
+                    resource.place = layer.kustomization.place(name, index)
+                    if layer.origin is not None:
+                        origins.set_origin(resource, layer.origin.append(layer.file_name))
+                gathered.resources.extend(resources)
+            except (InputError, SetError) as error:
+                self.fail(layer, error, name, index)
+        if files:
+            self._resources(layer, gathered, name, files)
+        if len(self.problems) > before:
+            return []
+        layer.failed = failed
+        result = []
+        for resource in gathered.resources:
+            place = resource.place or (resource.document.place() if resource.document else layer.kustomization.place(name))
+            try:
+                plugins.check_builtin(resource)
+                result.append((resource, place))
+            except plugins.PluginError as error:
+                layer.failed = True
+                self.report(error, place, layer.chain)
+        return result
+
+    # -- transformers --------------------------------------------------------------------------------------------------
+
+    def _transformers(self, layer: Layer, into: Accumulator) -> list[Step]:
+        """All steps of a kustomization in kustomize's order, their files read and their mistakes reported."""
+        from penstock.render import steps
+
+        return [*steps.builtin(self, layer, into.config), *self._external(layer, "transformers")]
+
+    def _external(self, layer: Layer, name: str) -> list[Step]:
+        result = []
+        for configured, place in self._configured(layer, name):
+            note = f"{configured.kind} {place}"
+            try:
+                config = plugins.config_of(configured, layer.kustomization.path)
+                run = plugins.transformer(configured, config, self.reader(layer), layer.root, self.options.leniency, note)
+            except (*STEP_ERRORS, LoadError, InputError) as error:
+                layer.failed = True
+                self.report(error, place, layer.chain)
+                continue
+            origin = origins.read_origin(configured) if layer.origin is not None else None
+            result.append(Step(run=run, place=place, origin=origin))
+        return result
+
+    def _run(self, layer: Layer, into: Accumulator, step: Step) -> bool:
+        try:
+            step.run(into.resources)
+        except STEP_ERRORS as error:
+            layer.failed = True
+            self.report(error, step.place, layer.chain)
+            return False
+        if step.origin is not None:
+            origins.add_transformation(into.resources, step.origin)
+        into.resources.changed()
+        return True
+
+    def _validate(self, layer: Layer, into: Accumulator, step: Step) -> bool:
+        before = [composing.copied(resource.value) for resource in into.resources]
+        if not self._run(layer, into, step):
+            return False
+        after = [resource.value for resource in into.resources]
+        for value in after:
+            labels = (value.get("metadata") or {}).get("labels")
+            if isinstance(labels, dict):
+                labels.pop("validated-by", None)
+                if not labels:
+                    value["metadata"].pop("labels")
+        if before != after:
+            error = TransformError("validator shouldn't modify the resource map")
+            layer.failed = True
+            self.report(error, step.place, layer.chain)
+            return False
+        return True
+
+    # -- the end of a build --------------------------------------------------------------------------------------------
+
+    def finish(self, layer: Layer, into: Accumulator) -> None:
+        """What kustomize does once, at the outermost kustomization: hashes, references, variables, local objects."""
+        place = layer.kustomization.place()
+        try:
+            naming.add_hashes(into.resources)
+            naming.fix_references(into.resources, into.config.name_reference)
+            unused = variables.resolve(into.resources, into.variables, into.config.var_reference)
+        except STEP_ERRORS as error:
+            resource = getattr(error, "resource", None)
+            where = resource.document.place() if resource is not None and resource.document is not None else place
+            self.report(error, where, layer.chain)
+            return
+        for name in unused:
+            self.warn(f"variable '{name}' is never used", layer.kustomization.place("vars"), layer.chain, "UnusedVariable")
+        into.resources.replace_all([resource for resource in into.resources if not _is_local(resource)])
+
+
+@dataclass(slots=True)
+class Step:
+    """One transformer, ready to run."""
+
+    run: Callable[[ResourceSet], None]
+    place: Place
+    origin: OriginNote | None = None
+
+
+STEP_ERRORS: Final = (
+    TransformError,
+    SetError,
+    FieldError,
+    selecting.SelectorError,
+    patterns.PatternError,
+    patching.PatchTextError,
+    plugins.PluginError,
+    transforming.NotScalarError,
+)
+_CODES: Final = {
+    "SetError": "DuplicateObject",
+    "TransformError": "Transform",
+    "FieldError": "FieldSpec",
+    "SelectorError": "Selector",
+    "PatternError": "Pattern",
+    "PatchTextError": "Patch",
+    "GenerateError": "Generator",
+    "NotScalarError": "Transform",
+}
+
+
+def absorb(resources: ResourceSet, made: Iterable[Resource]) -> None:
+    """Add generated objects: create, or replace or merge into the one that is there. Raises SetError."""
+    for resource in made:
+        identity = resources.ids.current(resource)
+        matches = resources.by_any_key().get(identity.key, []) if len(resources) else []
+        if not matches:
+            if resource.behavior in ("merge", "replace"):
+                raise SetError(f"id {identity} does not exist; cannot merge or replace", (resource,))
+            resources.append(resource)
+        elif len(matches) > 1:
+            raise SetError(f"found multiple objects that could accept merge of {identity}", tuple(matches))
+        elif resource.behavior not in ("merge", "replace"):
+            behavior = resource.behavior if resource.behavior == "create" else "unspecified"
+            raise SetError(
+                f"id {identity} exists; can not use behavior: '{behavior}', behavior must be merge or replace",
+                (matches[0], resource),
+            )
+        else:
+            _replace(resources, matches[0], resource)
+
+
+def _replace(resources: ResourceSet, old: Resource, new: Resource) -> None:
+    origin = old.texts("annotations").get(origins.ORIGIN)
+    metadata = new.metadata()
+    for name in ("labels", "annotations"):
+        texts = {**old.texts(name), **new.texts(name)}
+        metadata.pop(name, None)
+        if texts:
+            metadata[name] = texts
+    metadata["name"] = old.name
+    metadata.pop("namespace", None)
+    if old.namespace:
+        metadata["namespace"] = old.namespace
+    if new.behavior == "merge":
+        for name in ("data", "binaryData"):
+            merged = {**_texts(old.value.get(name)), **_texts(new.value.get(name))}
+            new.value.pop(name, None)
+            if merged:
+                new.value[name] = merged
+        if origin is not None:
+            metadata.setdefault("annotations", {})[origins.ORIGIN] = origin
+    new.previous, new.prefixes, new.suffixes = old.previous, old.prefixes, old.suffixes
+    new.needs_hash = new.needs_hash and old.needs_hash
+    new.behavior = old.behavior
+    new.variables = old.variables
+    new.transformers = (*old.transformers, f"{old.kind.lower()}Generator {new.place}")
+    items = resources.resources
+    items[items.index(old)] = new
+    resources.changed()
+
+
+def _texts(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {key: "" if item is None else transforming.scalars.text_of(item) for key, item in value.items()}
+
+
+def _is_local(resource: Resource) -> bool:
+    metadata = resource.value.get("metadata")
+    annotations = metadata.get("annotations") if type(metadata) is dict else None
+    if type(annotations) is not dict or "config.kubernetes.io/local-config" not in annotations:
+        return False
+    return transforming.scalars.text_of(annotations["config.kubernetes.io/local-config"]) != "false"
+
+
+def _chain_to(chain: Chain, place: Place | None) -> Chain:
+    return (*chain, place) if place is not None else chain
+
+
+def _both_places(resources: tuple[Resource, ...]) -> str | None:
+    places = [str(resource.place or (resource.document.place() if resource.document else "")) for resource in resources]
+    places = [place for place in places if place]
+    return "one is at " + ", the other at ".join(places) if len(places) > 1 else None
+
+
+__all__ = ["Accumulator", "Build", "Layer", "Step", "inside"]
