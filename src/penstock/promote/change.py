@@ -93,10 +93,19 @@ class Pair:
         yield from zip(self.source.paths, self.target.paths, strict=False)
 
 
-def units(pair: Pair) -> tuple[str, ...]:
+def units(source: Environment, target: Environment) -> tuple[str, ...]:
     """Every unit either side has, the remainder last."""
-    names = {unit.name for env in (pair.source, pair.target) for unit in env.units if unit.kind == "app"}
+    names = {unit.name for env in (source, target) for unit in env.units if unit.kind == "app"}
     return (*sorted(names), REMAINDER)
+
+
+def touching(pair: Pair, unit: str) -> tuple[str, ...]:
+    """The paths whose history is a unit's in the source: for the remainder, its own and none of the apps'."""
+    if unit != REMAINDER:
+        return tuple(f"{root}/{APPS}/{unit}" for root, _ in pair.roots())
+    return tuple(
+        f"{root}/{path}" for root, _ in pair.roots() for path in _paths(pair, pair.tree, root, unit, side="source")
+    ) + tuple(one.path for root, _ in pair.roots() for one in pair.trees.listings(pair.tree, root))
 
 
 def untouched(pair: Pair, unit: str) -> bool:

@@ -76,6 +76,8 @@ class Decision:
     reason: str
     """One clause for people."""
     draft: bool = False
+    push: bool = False
+    """The branch has to be written too."""
     who: gates.Who = "nobody"
 
 
@@ -124,7 +126,7 @@ def _not_open(state: State) -> Decision:
     if before_opening:
         first = before_opening[0]
         return Decision(action="wait", reason=first.text, who=first.who)
-    return Decision(action="open", reason="it may be proposed", draft=bool(state.attention))
+    return Decision(action="open", reason="it may be proposed", draft=bool(state.attention), push=True)
 
 
 def _open_already(state: State, pull: Pull) -> Decision:
@@ -134,7 +136,9 @@ def _open_already(state: State, pull: Pull) -> Decision:
     # A draft we made because of a conflict is ready again once that is gone; one that a person made stays.
     draft = pull.draft and pull.drafted_for != "blocked"
     if not pull.current:
-        return Decision(action="update", reason=f"{state.change.source} moved on to {state.change.commit[:7]}", draft=draft)
+        return Decision(
+            action="update", reason=f"{state.change.source} moved on to {state.change.commit[:7]}", draft=draft, push=True
+        )
     if not pull.told or draft != pull.draft:
         return Decision(action="update", reason="there is news to tell", draft=draft)
     if draft:

@@ -16,6 +16,8 @@ from typing import Literal
 from penstock.model.pipeline import REMAINDER
 from penstock.model.values import CommitId, EnvName
 
+Side = Literal["take", "keep"]
+
 _TRAILER = re.compile(r"^(Penstock-[A-Za-z-]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _PROMOTION = re.compile(r"(\S+) (\S+)@([0-9a-f]{7,64}) -> (\S+)\Z")
 _ADOPTION = re.compile(r"(?:(\S+) )?(\S+?)(?:@([0-9a-f]{7,64}))? -> (\S+)\Z")
@@ -41,7 +43,7 @@ class Settling:
 class PickedSide:
     """A person's decision on one conflicting field; void once either side's value is another (`values` is a hash)."""
 
-    side: Literal["take", "keep"]
+    side: Side
     values: str
     """12 hex digits over both values."""
     field: str

@@ -12,7 +12,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from penstock.merge.outcome import Conflict, Note
 from penstock.model.values import MISSING, Missing
@@ -48,7 +48,7 @@ class Proposal:
     problem: str = ""
     verdicts: tuple[gates.Verdict, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    before: Mapping[str, bytes | None] = ()  # type: ignore[assignment]
+    before: Mapping[str, bytes | None] = field(default_factory=dict)
     """The target's files as they are now, for the diff; by path."""
     auto_merge: bool = True
 
@@ -89,15 +89,15 @@ def _cut(text: str, limit: int) -> str:
 
 def message(change: Change, commits: Sequence[Travelling], record: records.Promotion) -> str:
     """The commit message: title, what travels, trailers that survive a squash."""
+    return f"{title(change, commits)}\n\n{message_body(commits, record)}"
+
+
+def message_body(commits: Sequence[Travelling], record: records.Promotion) -> str:
+    """The commit message without its title."""
     lines = [f"- {one.commit[:7]} {_cut(clean(one.subject), 100)} ({clean(one.author)})" for one in commits[:20]]
     if len(commits) > 20:
         lines.append(f"- and {len(commits) - 20} more")
-    body = "\n".join(lines)
-    return (
-        f"{title(change, commits)}\n\n{body}\n\n{record.trailers()}"
-        if body
-        else f"{title(change, commits)}\n\n{record.trailers()}"
-    )
+    return "\n".join([*lines, "", record.trailers()]).lstrip("\n")
 
 
 def body(proposal: Proposal) -> str:
@@ -213,7 +213,7 @@ def _diff(proposal: Proposal) -> str:
     """The file diff, folded; encrypted files and Secrets are only named."""
     lines: list[str] = []
     for path, after in proposal.change.files.items():
-        before = dict(proposal.before).get(path)
+        before = proposal.before.get(path)
         if _hides(before) or _hides(after):
             lines.append(f"# {path}: holds secrets, not shown")
             continue
@@ -271,6 +271,7 @@ def marker(proposal: Proposal) -> str:
         "target": change.target,
         "content": change.content,
         "state": state_of(proposal),
+        "drafted": "blocked" if change.conflicts or proposal.problem else "",
     }
     return f"<!-- penstock {json.dumps(facts).replace('--', '-')} -->"
 

@@ -224,8 +224,8 @@ def _declared(key: ResourceId, path: FieldPath, selectors: Sequence[tuple[Differ
 
 def _shown(key: ResourceId, path: FieldPath, value: Value, values: Sequence[Value]) -> str | Missing:
     """A value as text; of a Secret only which sides are equal."""
-    if value is MISSING:
-        return MISSING
+    if isinstance(value, Missing):
+        return value
     if key.kind == "Secret" and not key.group and path and path[0] in _SECRET_FIELDS:
         different = [other for index, other in enumerate(values) if other is not MISSING and other not in values[:index]]
         return MASK if len(different) < 2 else f"{MASK} ({'ABC'[different.index(value)]})"
@@ -279,12 +279,16 @@ def sentence(outcome: Outcome, source: str, commit: str) -> str:
 
 
 def of_unit(
-    objects: Iterable[RenderedObject], directories: Sequence[str], changed: Iterable[ResourceId] = ()
+    objects: Iterable[RenderedObject], directories: Sequence[str], but: Sequence[str] = (), *, also: Iterable[ResourceId] = ()
 ) -> list[RenderedObject]:
-    """The objects written below these directories, and those that change although they stand elsewhere."""
-    also = set(changed)
-    prefixes = tuple(f"{directory}/" for directory in directories)
-    return [one for one in objects if one.origin.place.path.startswith(prefixes) or one.id in also]
+    """The objects written below these directories `but` not below those, and those of `also` wherever they stand."""
+    wanted = set(also)
+    inside, outside = (tuple(f"{directory}/" for directory in some) for some in (directories, but))
+
+    def belongs(path: str) -> bool:
+        return path.startswith(inside) and not path.startswith(outside)
+
+    return [one for one in objects if belongs(one.origin.place.path) or one.id in wanted]
 
 
 def changed_ids(before: Sequence[RenderedObject], after: Sequence[RenderedObject]) -> list[ResourceId]:

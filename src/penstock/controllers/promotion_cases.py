@@ -1,0 +1,111 @@
+"""The values of a look at all promotions: what people asked for, what was found, one case per unit and step.
+
+In: nothing. Out: types that surveying fills, the controller acts on, and `status`, `explain` and `promote` show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from penstock.controllers.promotion_rendering import Seen
+from penstock.merge.outcome import Choice
+from penstock.model.pipeline import Environment, Repository
+from penstock.model.values import CommitId, EnvName
+from penstock.ports.forge import CommitStatus, PullRequest, Review
+from penstock.promote import change, deciding, evidence, gates, records, text, verdict
+
+BRANCHES = "penstock/promote/"
+SUPERSEDED = "penstock/superseded"
+"""The label of pull requests that Penstock closed itself."""
+LABEL = "penstock"
+NAME, EMAIL = "Penstock", "penstock@localhost"
+"""Author and committer of what Penstock writes."""
+STATUS_PREFIX = "penstock/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A person's wish: this unit ('' for every one) to this environment, with decisions on conflicting fields."""
+
+    unit: str
+    target: EnvName
+    choices: tuple[Choice, ...] = ()
+
+    def concerns(self, found: change.Change) -> bool:
+        return self.target == found.target and self.unit in ("", found.unit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One unit at one step of the pipeline."""
+
+    unit: str
+    source: Environment
+    target: Environment
+    change: change.Change
+    record: records.Promotion
+    commits: tuple[text.Travelling, ...] = ()
+    """What people wrote that travels, newest first."""
+    evidence: tuple[evidence.Evidence, ...] = ()
+    verdicts: tuple[gates.Verdict, ...] = ()
+    outcome: verdict.Outcome | None = None
+    problem: str = ""
+    """Why the target would not render."""
+    pull: PullRequest | None = None
+    statuses: tuple[CommitStatus, ...] = ()
+    """Of the pull request's head."""
+    branch_tip: CommitId | None = None
+    head: CommitId | None = None
+    """The commit that would be proposed; in the object database only, unless its branch was pushed."""
+    title: str = ""
+    body: str = ""
+    message: str = ""
+    decision: deciding.Decision = field(default_factory=lambda: deciding.Decision(action="none", reason="nothing to promote"))
+
+    @property
+    def branch(self) -> str:
+        return branch_of(self.target.name, self.unit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """One look at everything."""
+
+    tip: CommitId
+    repository: Repository
+    seen: Mapping[EnvName, Seen]
+    now: datetime
+    login: str = ""
+    """Ours on the forge."""
+    cases: tuple[Case, ...] = ()
+
+    def case(self, target: str, unit: str) -> Case | None:
+        return next((one for one in self.cases if one.target.name == target and one.unit == unit), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forged:
+    """What the forge says about one case."""
+
+    pull: PullRequest | None = None
+    reviews: Sequence[Review] = ()
+    statuses: Sequence[CommitStatus] = ()
+    closed: tuple[deciding.Closed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A case before the forge was asked."""
+
+    pair: change.Pair
+    unit: str
+    change: change.Change
+    picked: tuple[records.PickedSide, ...] = ()
+    branch_tip: CommitId | None = None
+
+
+def branch_of(target: str, unit: str) -> str:
+    """The one branch of a target and unit."""
+    return f"{BRANCHES}{target}/{unit}"

@@ -1,0 +1,218 @@
+"""Everything that is known about every promotion of a repository, gathered once; nothing is changed.
+
+In: a repository, a forge, clusters, the time. Out: a `Survey` with one judged `Case` for every unit and step of the
+pipeline that has something to promote or something left over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from penstock import source
+from penstock.controllers.promotion_cases import BRANCHES, NAME, SUPERSEDED, Asked, Case, Forged, Planned, Survey, branch_of
+from penstock.controllers.promotion_history import History
+from penstock.controllers.promotion_judging import Judge
+from penstock.controllers.promotion_rendering import Renderer, Seen, look
+from penstock.merge.outcome import Choice, Conflict
+from penstock.model.errors import RefusedError
+from penstock.model.pipeline import Environment, Repository
+from penstock.model.values import CommitId, EnvName
+from penstock.ports.clock import Clock
+from penstock.ports.cluster import Cluster
+from penstock.ports.forge import Forge, PullRequest
+from penstock.ports.repo import Repo
+from penstock.promote import change, deciding, records, text
+
+
+@dataclass(slots=True, kw_only=True)
+class Surveyor:
+    """Looks at one repository; remembers only what never changes."""
+
+    repo: Repo
+    forge: Forge | None
+    """None: Git and clusters only."""
+    clusters: Mapping[EnvName, Cluster]
+    clock: Clock
+    branch: str = "main"
+    history: History = field(init=False)
+    renderer: Renderer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.history = History(self.repo)
+        self.renderer = Renderer(self.repo)
+
+    @property
+    def judge(self) -> Judge:
+        return Judge(repo=self.repo, history=self.history, renderer=self.renderer)
+
+    async def survey(self, asked: Sequence[Asked] = (), *, fetch: bool = True) -> Survey:
+        """One look. Raises RemoteError when Git or the forge cannot be asked; a cluster that cannot be is told in `seen`."""
+        if fetch:
+            await self.repo.fetch()
+        tip = self.tip()
+        repository = await asyncio.to_thread(source.discover, self.repo.tree(tip))
+        pulls, login, seen = await asyncio.gather(self._pulls(), self._login(), self._look(repository))
+        planned = await asyncio.to_thread(self.plan, repository, tip, pulls, asked)
+        forged = [await self._ask_forge(one, pulls, tip) for one in planned]
+        teams = await self._teams(repository)
+        survey = Survey(tip=tip, repository=repository, seen=seen, now=self.clock.now(), login=login)
+
+        def judge_all() -> tuple[Case, ...]:
+            return tuple(self.judge.judge(survey, *one, teams, asked) for one in zip(planned, forged, strict=True))
+
+        return replace(survey, cases=await asyncio.to_thread(judge_all))
+
+    def tip(self) -> CommitId:
+        """The main branch. Raises RefusedError when there is none."""
+        tip = self.repo.resolve(f"refs/heads/{self.branch}") or self.repo.resolve(self.branch)
+        if tip is None:
+            raise RefusedError(f"the repository has no branch {self.branch}", code="NoBranch")
+        return tip
+
+    async def _pulls(self) -> dict[str, PullRequest]:
+        """Our open pull requests by branch."""
+        found: dict[str, PullRequest] = {}
+        for pull in await self.forge.pulls(state="open") if self.forge else ():
+            if pull.head.startswith(BRANCHES) and pull.base == self.branch:
+                found.setdefault(pull.head, pull)
+        return found
+
+    async def _login(self) -> str:
+        return await self.forge.whoami() if self.forge else ""
+
+    async def _look(self, repository: Repository) -> dict[EnvName, Seen]:
+        environments = repository.environments
+        seen = await asyncio.gather(*(look(env, self.clusters.get(env.name)) for env in environments))
+        return {env.name: one for env, one in zip(environments, seen, strict=True)}
+
+    async def _teams(self, repository: Repository) -> dict[str, Sequence[str]]:
+        approvers = {approver for env in repository.environments for approver in env.gates.approvers}
+        found: dict[str, Sequence[str]] = {}
+        for name in sorted(one.removeprefix("team:") for one in approvers if one.startswith("team:")):
+            try:
+                found[name] = await self.forge.team_members(name) if self.forge else ()
+            except RefusedError:
+                found[name] = ()  # No such team: nobody in it can approve, and the gate goes on waiting.
+        return found
+
+    # Planning
+
+    def plan(
+        self, repository: Repository, tip: CommitId, pulls: Mapping[str, PullRequest], asked: Sequence[Asked] = ()
+    ) -> list[Planned]:
+        """Every unit that has something to promote, an open pull request or a branch."""
+        tree = self.repo.tree(tip)
+        branches = self.repo.branches(BRANCHES)
+        trees = change.Trees()
+        planned: list[Planned] = []
+        for origin, target in repository.steps():
+            bases = self.history.bases(repository, origin, target, tip)
+            for unit in change.units(origin, target):
+                base = bases(unit)
+                base_tree = self.repo.tree(base) if base else None
+                pair = change.Pair(source=origin, target=target, base=base_tree, base_commit=base, tree=tree, trees=trees)
+                branch = branch_of(target.name, unit)
+                left_over = branch in pulls or branch in branches
+                if change.untouched(pair, unit) and not left_over:
+                    continue
+                one = self._planned(pair, unit, tip, branches.get(branch), asked)
+                if not one.change.empty or left_over:
+                    planned.append(one)
+        return planned
+
+    def _planned(
+        self, pair: change.Pair, unit: str, tip: CommitId, branch_tip: CommitId | None, asked: Sequence[Asked]
+    ) -> Planned:
+        newest = self.history.newest(change.touching(pair, unit), tip)
+        commit = newest.id if newest else tip
+        found = change.plan(pair, unit, commit)
+        picked: tuple[records.PickedSide, ...] = ()
+        if found.conflicts and (picked := self._picked(found, branch_tip, asked)):
+            found = change.plan(pair, unit, commit, [_choice(one) for one in picked])
+        return Planned(pair=pair, unit=unit, change=found, picked=picked, branch_tip=branch_tip)
+
+    def _picked(
+        self, found: change.Change, branch_tip: CommitId | None, asked: Sequence[Asked]
+    ) -> tuple[records.PickedSide, ...]:
+        """Decisions that still speak of these very values: of the person asking now, else those the branch records."""
+        recorded = self._recorded(branch_tip, found) if branch_tip else ()
+        picked: dict[str, records.PickedSide] = {}
+        for conflict in found.conflicts:
+            name, values = str(conflict), values_of(conflict)
+            before = next((one for one in recorded if (one.field, one.values) == (name, values)), None)
+            if before is not None:
+                picked[name] = before
+            for choice in (choice for wish in asked if wish.concerns(found) for choice in wish.choices):
+                if speaks_of(choice, conflict):
+                    side: records.Side = "take" if choice.side == "source" else "keep"
+                    picked[name] = records.PickedSide(side=side, values=values, field=name)
+        return tuple(picked[name] for name in sorted(picked))
+
+    def _recorded(self, branch_tip: CommitId, found: change.Change) -> tuple[records.PickedSide, ...]:
+        try:
+            commit = self.repo.commit(branch_tip)
+        except RefusedError:
+            return ()
+        if commit.committer.name != NAME:
+            return ()
+        promotions = records.parse(commit.message).promotions
+        return next((one.picked for one in promotions if (one.unit, one.target) == (found.unit, found.target)), ())
+
+    # The forge
+
+    async def _ask_forge(self, one: Planned, pulls: Mapping[str, PullRequest], tip: CommitId) -> Forged:
+        if self.forge is None:
+            return Forged()
+        branch = branch_of(one.change.target, one.unit)
+        pull = pulls.get(branch)
+        if pull is not None:
+            reviews, statuses = await asyncio.gather(self.forge.reviews(pull.number), self.forge.statuses(pull.head_sha))
+            return Forged(pull=pull, reviews=reviews, statuses=statuses)
+        if one.change.empty or one.change.conflicts:
+            return Forged()
+        return Forged(closed=await self._closed(self.forge, branch, one.change, tip))
+
+    async def _closed(self, forge: Forge, branch: str, found: change.Change, tip: CommitId) -> tuple[deciding.Closed, ...]:
+        """Pull requests for this very content that are not open any more."""
+        result = []
+        for pull in await forge.pulls(state="closed", head=branch):
+            if pull.head != branch or text.read_marker(pull.body).get("content") != found.content:
+                continue
+            merged = pull.state == "merged"
+            if merged and (pull.merge_sha is None or self._has(pull.merge_sha, tip)):
+                continue
+            by_us = SUPERSEDED in pull.labels
+            by = pull.closed_by or ("" if merged or by_us else (await forge.pull(pull.number)).closed_by)
+            result.append(deciding.Closed(number=pull.number, merged=merged, by=by, by_us=by_us))
+        return tuple(result)
+
+    def _has(self, commit: CommitId, tip: CommitId) -> bool:
+        try:
+            return self.repo.is_ancestor(commit, tip)
+        except RefusedError:
+            return False
+
+
+def values_of(conflict: Conflict) -> str:
+    """A short hash over both values: a decision is one about these values only."""
+    return hashlib.sha256(repr((str(conflict.source), str(conflict.target))).encode()).hexdigest()[:12]
+
+
+def speaks_of(choice: Choice, conflict: Conflict) -> bool:
+    """Whether a person's choice names this conflict: by its whole name, or by its field."""
+    if choice.path and choice.path != conflict.path and not conflict.path.endswith(f"/{choice.path}"):
+        return False
+    wanted = f"{choice.document} {choice.field}".strip()
+    return wanted in (str(conflict), conflict.field, conflict.label, f"{conflict.document} {conflict.field}", conflict.path)
+
+
+def _choice(picked: records.PickedSide) -> Choice:
+    return Choice(field=picked.field, side="source" if picked.side == "take" else "target")
+
+
+def steps_into(repository: Repository, target: str) -> tuple[Environment, Environment] | None:
+    """The step that leads into an environment; None when nothing is promoted into it."""
+    return next((step for step in repository.steps() if step[1].name == target), None)

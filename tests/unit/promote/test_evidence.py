@@ -1,0 +1,156 @@
+"""What a Kustomization's status proves, and the many ways in which it proves nothing."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from penstock.model.values import CommitId, EnvName
+from penstock.promote import evidence
+
+DEV = EnvName("dev")
+OLD, NEW, OTHER = (CommitId(digit * 40) for digit in "123")
+NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
+
+
+def history(digest: str, commit: str, first: str, last: str, status: str = "ReconciliationSucceeded") -> dict[str, Any]:
+    return {
+        "digest": digest,
+        "firstReconciled": f"2026-03-02T{first}Z",
+        "lastReconciled": f"2026-03-02T{last}Z",
+        "lastReconciledStatus": status,
+        "metadata": {"revision": f"main@sha1:{commit}"},
+    }
+
+
+def kustomization() -> dict[str, Any]:
+    return {
+        "metadata": {"generation": 9},
+        "spec": {"wait": True},
+        "status": {
+            "observedGeneration": 9,
+            "lastAppliedRevision": f"main@sha1:{NEW}",
+            "lastAttemptedRevision": f"main@sha1:{NEW}",
+            "conditions": [
+                {"type": "Ready", "status": "True", "observedGeneration": 9, "lastTransitionTime": "2026-03-02T14:02:11Z"},
+                {"type": "Healthy", "status": "True", "observedGeneration": 9, "lastTransitionTime": "2026-03-02T14:02:11Z"},
+            ],
+            "history": [history("sha256:new", NEW, "14:02:11", "14:50:00"), history("sha256:old", OLD, "10:00:00", "14:00:00")],
+        },
+    }
+
+
+def read(manifest: dict[str, Any] | None, *, content: tuple[str, ...] = (NEW,), digest: str | None = "sha256:new") -> evidence.Evidence:
+    return evidence.read(
+        DEV, manifest, holds_content=lambda commit: commit in content, rendered_digest=lambda commit: digest, now=NOW
+    )
+
+
+def test_live_at_this_revision_generation_and_digest_is_healthy_since_then() -> None:
+    found = read(kustomization())
+    assert (found.state, found.applied, found.digest, found.generation) == ("healthy", NEW, "sha256:new", 9)
+    assert found.since == datetime(2026, 3, 2, 14, 2, 11, tzinfo=UTC)
+    assert found.trailer() == "dev healthy 2026-03-02T14:02:11Z/2026-03-02T15:00:00Z sha256:new"
+
+
+def damaged(change: str) -> dict[str, Any]:
+    manifest = copy.deepcopy(kustomization())
+    status, conditions = manifest["status"], manifest["status"]["conditions"]
+    match change:
+        case "an earlier generation was observed":
+            status["observedGeneration"] = 8
+        case "a newer revision is being tried":
+            status["lastAttemptedRevision"] = f"main@sha1:{OTHER}"
+        case "Ready is unknown":
+            conditions[0]["status"] = "Unknown"
+        case "Ready is of an earlier generation":
+            conditions[0]["observedGeneration"] = 8
+        case "Healthy is unknown":
+            conditions[1]["status"] = "Unknown"
+        case "there are no conditions":
+            status["conditions"] = []
+        case "nothing was applied":
+            del status["lastAppliedRevision"], status["lastAttemptedRevision"]
+        case "the history does not know the revision":
+            status["history"] = status["history"][1:]
+        case "the history is empty":
+            status["history"] = []
+        case "the status is empty":
+            manifest["status"] = {"observedGeneration": -1}
+        case "Ready is False":
+            conditions[0] |= {"status": "False", "reason": "HealthCheckFailed"}
+        case "Stalled":
+            conditions.append({"type": "Stalled", "status": "True", "reason": "BuildFailed"})
+        case "suspended":
+            manifest["spec"]["suspend"] = True
+        case "no health is checked":
+            manifest["spec"] = {}
+        case _:
+            raise AssertionError(change)
+    return manifest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "an earlier generation was observed",
+        "a newer revision is being tried",
+        "Ready is unknown",
+        "Ready is of an earlier generation",
+        "Healthy is unknown",
+        "there are no conditions",
+        "nothing was applied",
+        "the history does not know the revision",
+        "the history is empty",
+        "the status is empty",
+    ],
+)
+def test_what_is_not_judged_yet_is_waited_for(change: str) -> None:
+    assert read(damaged(change)).state == "waiting"
+
+
+@pytest.mark.parametrize("change", ["Ready is False", "Stalled", "suspended", "no health is checked"])
+def test_what_somebody_has_to_mend_is_failed(change: str) -> None:
+    assert read(damaged(change)).state == "failed"
+
+
+def test_a_failure_of_other_content_is_not_a_failure_of_this_one() -> None:
+    manifest = damaged("Ready is False")
+    manifest["status"]["lastAttemptedRevision"] = f"main@sha1:{OTHER}"
+    assert read(manifest).state == "waiting"
+
+
+def test_a_live_revision_without_the_content_proves_nothing() -> None:
+    found = read(kustomization(), content=(OTHER,))
+    assert found.state == "waiting" and "does not hold it yet" in found.reason
+
+
+def test_an_applied_digest_that_git_does_not_render_to_is_failed() -> None:
+    assert read(kustomization(), digest="sha256:something else").state == "failed"
+    assert read(kustomization(), digest=None).state == "failed"
+
+
+def test_a_kustomization_that_is_not_there_is_failed_and_a_silent_cluster_unknown() -> None:
+    assert read(None).state == "failed"
+    assert evidence.unreachable(DEV, "no answer").state == "unknown"
+
+
+def test_the_soak_goes_on_across_revisions_that_left_the_unit_alone() -> None:
+    found = read(kustomization(), content=(OLD, NEW))
+    assert found.since == datetime(2026, 3, 2, 10, tzinfo=UTC)
+
+
+def test_the_soak_starts_again_after_a_failure_in_between() -> None:
+    manifest = kustomization()
+    manifest["status"]["history"][0] = history("sha256:new", NEW, "13:00:00", "14:50:00")
+    manifest["status"]["history"].insert(1, history("sha256:new", NEW, "14:01:00", "14:01:30", "HealthCheckFailed"))
+    assert read(manifest).since == datetime(2026, 3, 2, 14, 2, 11, tzinfo=UTC)
+
+
+def test_the_soak_starts_again_when_other_content_ran_in_between() -> None:
+    manifest = kustomization()
+    manifest["status"]["history"][0] = history("sha256:new", NEW, "09:00:00", "14:50:00")
+    assert read(manifest).since == datetime(2026, 3, 2, 14, 2, 11, tzinfo=UTC)
