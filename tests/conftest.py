@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from penstock.adapters import parts
+from penstock.adapters.forge import local_gitea
 from penstock.adapters.kube import local
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +47,24 @@ def real_apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.L
 
 
 @pytest.fixture(scope="session")
+def real_gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_gitea.LocalGitea]:
+    """A real Gitea, one for the whole run; tests keep apart by repositories of their own."""
+    if absent := local_gitea.missing():
+        pytest.skip(f"NOT RUN on a real Gitea: {absent}")
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="real-gitea")
+    thread.start()
+    server = local_gitea.run(tmp_path_factory.mktemp("gitea"), teams={"platform": {"web": ["reviewer", "developer"]}})
+    try:
+        yield asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(120)
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result(60)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture(scope="session")
 def kustomize_binary() -> Path:
     """The real kustomize to compare with."""
     path = parts.find("kustomize")
@@ -56,6 +75,7 @@ def kustomize_binary() -> Path:
 
 _REAL_PARTS = {
     "real_apiserver": "kube-apiserver + etcd",
+    "real_parts": "kube-apiserver + etcd",
     "kustomize_binary": "kustomize",
     "real_gitea": "Gitea",
     "chromium": "Chromium",
