@@ -36,6 +36,10 @@ class Running:
         """Something moved in the repository: everybody looks now instead of at the next interval."""
         for manager in self.managers.values():
             manager.poke()
+        self.looked_for()
+
+    def looked_for(self) -> None:
+        """Something moved on the forge: a review, a status, a closed pull request."""
         if self.promotion is not None:
             self.promotion.poke()
 
@@ -107,6 +111,8 @@ async def sandbox(
         }
         now = await stack.enter_async_context(running(world))
         box.forge.on_push(lambda _: now.pushed())
+        # What the controller does itself needs no second look; what a person does is seen at once.
+        box.forge.on_event(lambda happening: now.looked_for() if happening.user != sandboxes.BOT else None)
         group = await stack.enter_async_context(_background())
         if options.clusters == "real":
             for name, cluster in world.clusters.items():

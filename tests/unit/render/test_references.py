@@ -48,12 +48,18 @@ def test_every_missing_object_is_named_with_the_field_that_refers_to_it() -> Non
     found = references.dangling(_objects(DEPLOYMENT))
     container = "spec.template.spec.containers[name=web]"
     assert [str(problem) for problem in found] == [
-        "0.yaml:1: Deployment/shop/web spec.template.spec.volumes[name=data].persistentVolumeClaim.claimName refers to "
-        "PersistentVolumeClaim/data, which this environment does not have",
-        f"0.yaml:1: Deployment/shop/web {container}.envFrom[0].configMapRef.name refers to ConfigMap/web, "
-        "which this environment does not have",
-        f"0.yaml:1: Deployment/shop/web {container}.env[name=A].valueFrom.configMapKeyRef.name refers to ConfigMap/extra, "
-        "which this environment does not have",
+        (
+            "0.yaml:1: Deployment/shop/web spec.template.spec.volumes[name=data].persistentVolumeClaim.claimName refers to "
+            "PersistentVolumeClaim/data, which this environment does not have"
+        ),
+        (
+            f"0.yaml:1: Deployment/shop/web {container}.envFrom[0].configMapRef.name refers to ConfigMap/web, "
+            "which this environment does not have"
+        ),
+        (
+            f"0.yaml:1: Deployment/shop/web {container}.env[name=A].valueFrom.configMapKeyRef.name refers to ConfigMap/extra, "
+            "which this environment does not have"
+        ),
     ]
     assert {problem.severity for problem in found} == {"warning"}
 
@@ -95,8 +101,12 @@ spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: wbe}}
 """
     said = [str(problem) for problem in references.dangling(_objects(ingress, scaler))]
     assert said == [
-        "0.yaml:1: Ingress/shop/web spec.rules[0].http.paths[0].backend.service.name refers to Service/wbe, "
-        "which this environment does not have",
-        "1.yaml:1: HorizontalPodAutoscaler/shop/web spec.scaleTargetRef.name refers to Deployment/wbe, "
-        "which this environment does not have",
+        (
+            "0.yaml:1: Ingress/shop/web spec.rules[0].http.paths[0].backend.service.name refers to Service/wbe, "
+            "which this environment does not have"
+        ),
+        (
+            "1.yaml:1: HorizontalPodAutoscaler/shop/web spec.scaleTargetRef.name refers to Deployment/wbe, "
+            "which this environment does not have"
+        ),
     ]

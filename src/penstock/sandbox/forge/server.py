@@ -36,6 +36,7 @@ class Server:
         self._store = store
         self._state = state
         self._listeners: list[Callable[[Push], None]] = []
+        self._observers: list[Callable[[Happening], None]] = []
         self.url = ""
         """Root of the pages and of the API (below /api/v1); no final slash, no credentials."""
         self._access = Access(store)
@@ -97,6 +98,10 @@ class Server:
         """Call this for every ref that a push or merge moved, before the client is answered; it must not block."""
         self._listeners.append(callback)
 
+    def on_event(self, callback: Callable[[Happening], None]) -> None:
+        """Call this for everything a webhook would tell (reviews, statuses, pull requests, pushes); it must not block."""
+        self._observers.append(callback)
+
     def _find(self, repo: str) -> Repository:
         owner, _, name = repo.rpartition("/")
         found = [item for item in self._store.repositories() if item.name == name and owner in ("", item.owner)]
@@ -117,6 +122,8 @@ class Server:
 
     def _announce(self, happening: Happening) -> None:
         self._hooks.announce(happening)
+        for observer in self._observers:
+            observer(happening)
         if happening.push is not None:
             for listener in self._listeners:
                 listener(happening.push)
