@@ -6,7 +6,8 @@ are (group, kind, namespace, name), not by their position; a document that comes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from penstock.merge import ordering
@@ -15,7 +16,7 @@ from penstock.merge.outcome import Conflict, FieldChange, Kept, Note
 from penstock.merge.recording import Recorder
 from penstock.merge.selecting import Selectors
 from penstock.yamldoc import jsontext, nodes
-from penstock.yamldoc.nodes import Canon, Document, Mapping, UnreadableError, text_of
+from penstock.yamldoc.nodes import Canon, Document, Mapping, Node, Scalar, UnreadableError, text_of
 
 Identity = tuple[str, str, str, str]
 """Group, kind, namespace, name; '' where the object does not say."""
@@ -75,40 +76,76 @@ def encrypted(part: Part) -> bool:
     return isinstance(sops, Mapping) and bool({"mac", "version", "lastmodified"} & set(sops.keys))
 
 
-def pair(left: Sequence[Part], right: Sequence[Part]) -> dict[int, Part]:
+def pair(left: Sequence[Part], right: Sequence[Part], *, strict: bool = False) -> dict[int, Part]:
     """For documents of `left` (by number) their counterpart in `right`.
 
-    First the same object; then the only ones of that kind and name; then unnamed documents in their order; then the only
-    ones of a kind (a rename); then what stands alone on both sides.
+    First the same object; then the only ones of that kind and name; then, unless `strict`, unnamed documents in their
+    order and renamed objects: the only ones of their kind that are alike.
     """
     found: dict[int, Part] = {}
-
-    def match(key: object) -> None:
-        for one in left:
-            if one.number in found or not key(one):  # type: ignore[operator]
-                continue
-            taken = {part.number for part in found.values()}
-            same = [part for part in right if part.number not in taken and key(part) == key(one)]  # type: ignore[operator]
-            rivals = [part for part in left if part.number not in found and key(part) == key(one)]  # type: ignore[operator]
-            if len(same) == 1 and len(rivals) == 1:
-                found[one.number] = same[0]
-
-    match(lambda part: part.named and part.identity)
-    match(lambda part: part.named and part.identity[1:])
-    match(lambda part: part.named and (part.identity[1], part.identity[3]))
-    match(lambda part: part.named and part.identity[1])
-    for one in left:
-        taken = {part.number for part in found.values()}
-        if one.number not in found and not one.named:
-            other = next((part for part in right if part.number not in taken and not part.named), None)
-            if other is not None:
-                found[one.number] = other
-    free = [part for part in left if part.number not in found]
-    taken = {part.number for part in found.values()}
-    others = [part for part in right if part.number not in taken]
-    if len(free) == 1 and len(others) == 1 and not (free[0].named and others[0].named):
+    keys: list[Callable[[Part], object]] = [
+        lambda part: part.identity,
+        lambda part: part.identity[1:],
+        lambda part: (part.identity[1], part.identity[3]),
+    ]
+    for key in keys:
+        _match(found, [part for part in left if part.named], [part for part in right if part.named], key)
+    if strict:
+        return found
+    free, others = _free(found, left, right)
+    unnamed = [part for part in free if not part.named], [part for part in others if not part.named]
+    found.update((one.number, other) for one, other in zip(*unnamed, strict=False))
+    free, others = _free(found, left, right)
+    for one in free:
+        alike = [other for other in others if other.identity[1] == one.identity[1]]
+        rivals = [part for part in free if part.identity[1] == one.identity[1]]
+        if len(alike) == len(rivals) == 1 and _renamed(one, alike[0]):
+            found[one.number] = alike[0]
+    free, others = _free(found, left, right)
+    if len(free) == len(others) == 1 and not (free[0].named and others[0].named):
         found[free[0].number] = others[0]
     return found
+
+
+def _match(found: dict[int, Part], left: list[Part], right: list[Part], key: Callable[[Part], object]) -> None:
+    """Pair what has the same key once on each side."""
+    free, others = _free(found, left, right)
+    counts = Counter(key(part) for part in free)
+    by_key: dict[object, list[Part]] = {}
+    for part in others:
+        by_key.setdefault(key(part), []).append(part)
+    for part in free:
+        same = by_key.get(key(part), [])
+        if counts[key(part)] == 1 and len(same) == 1:
+            found[part.number] = same[0]
+
+
+def _free(found: dict[int, Part], left: Sequence[Part], right: Sequence[Part]) -> tuple[list[Part], list[Part]]:
+    taken = {part.number for part in found.values()}
+    return [part for part in left if part.number not in found], [part for part in right if part.number not in taken]
+
+
+def _renamed(one: Part, other: Part) -> bool:
+    """Whether an object of another name is the same one: its name was extended, or most of what it says is the same."""
+    names = one.identity[3], other.identity[3]
+    if any(long.startswith(f"{short}-") or long.endswith(f"-{short}") for long, short in (names, names[::-1])):
+        return True
+    leaves = [{(path, node.value) for path, node in leaves_of(part.document.root)} for part in (one, other)]
+    common = leaves[0] & leaves[1]
+    return bool(common) and 2 * len(common) >= max(len(leaves[0]), len(leaves[1])) - 1
+
+
+def leaves_of(node: Node | None, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Scalar]]:
+    """Every scalar of a value with the way to it, aliases left out."""
+    if isinstance(node, Scalar):
+        yield path, node
+    elif isinstance(node, Mapping):
+        for entry in node.entries:
+            key = entry.key.value if isinstance(entry.key, Scalar) else "?"
+            yield from leaves_of(entry.value, (*path, key))
+    elif isinstance(node, nodes.Sequence):
+        for index, item in enumerate(node.items):
+            yield from leaves_of(item, (*path, index))
 
 
 @dataclass
@@ -190,8 +227,8 @@ class FileOfObjects:
         taken = {part.number for part in [*found.values(), *of_base.values()]}
         left = [part for part in self.source if part.number not in found and (part.number not in base_of or self.fresh)]
         right = [part for part in self.target if part.number not in taken]
-        for part, other in self.pairs(left, right):
-            found[part.number] = other
+        # Without a base the files are compared as they are; with one, what is new upstream is never some other object here.
+        found.update(pair(left, right, strict=not self.fresh))
         return found
 
     def _recorder(self, base: Part | None, source: Part | None, target: Part | None) -> Recorder:

@@ -18,6 +18,7 @@ from penstock.merge.outcome import MASK, ConflictKind
 from penstock.merge.recording import Recorder
 from penstock.merge.selecting import Selectors, State
 from penstock.merge.texts import merge_texts
+from penstock.model import fieldpath
 from penstock.model.fieldpath import FieldPath, Keyed, Step
 from penstock.yamldoc import editing, jsontext, layout, nodes
 from penstock.yamldoc.editing import Add, Editor, Keep
@@ -87,6 +88,7 @@ class FieldMerge:
         self.fresh = fresh
         self.canon = canon or Canon()
         self.editor = Editor(self.target, self.source)
+        self.touched: list[tuple[Spot, Base, Node | None, Node | None]] = []
         self.shadow: list[tuple[ConflictKind, FieldPath, Base, Node | None, Node | None, Spot]] = []
 
     def result(self) -> str:
@@ -101,7 +103,9 @@ class FieldMerge:
             return self.target.text
         for kind, path, b, s, t, where in self.shadow:
             self._report(kind, replace(where, path=path), b, s, t)
-        if self.record.conflicts or not self.editor.edits:
+        if self.record.conflicts:
+            return self.target.text
+        if not self.editor.edits and fate.canon == self.canon.of_root(self.target):
             return self.target.text
         text = self._checked(fate)
         if text is None:
@@ -122,9 +126,9 @@ class FieldMerge:
 
     def _refuse(self) -> None:
         """Every change of this object becomes a question: the text cannot be made to say it in one place only."""
-        for change in self.record.changes:
-            path = recording.parse(change.field)
-            self.record.conflict("aliased", path, (change.before, change.after, change.before), (None, None))
+        for spot, b, s, t in self.touched:
+            if not any(known.field == fieldpath.show(spot.path) for known in self.record.conflicts):
+                self._report("aliased", spot, b, s, t)
 
     # One field -------------------------------------------------------------------------------------------------------
 
@@ -137,6 +141,8 @@ class FieldMerge:
     def value(self, spot: Spot, b: Base, s: Node | None, t: Node | None) -> Fate:
         """Merge one field."""
         cb, cs, ct = self.number(b), self.number(s), self.number(t)
+        if isinstance(t, Alias) and not _unshared(b, s, t):
+            spot = replace(spot, edit=False)
         if cs == ct:
             return Fate("keep", ct)
         if self.declared.covering(spot.declared) >= 0:
@@ -166,10 +172,8 @@ class FieldMerge:
 
     def _inside(self, spot: Spot, b: Base, s: Node, t: Node) -> Fate | None:
         """Merge what is inside two collections or two texts; None when the values have no common inside."""
-        if isinstance(t, Alias):
-            if isinstance(b, Alias) and b.name == t.name and not (isinstance(s, Alias) and s.name == t.name):
-                return None
-            spot = replace(spot, edit=False)
+        if isinstance(t, Alias) and _unshared(b, s, t):
+            return None
         rs, rt = resolved(s), resolved(t)
         rb = b if b is None or isinstance(b, str) else resolved(b)
         if isinstance(rb, Scalar) and nodes.is_null(rb):
@@ -193,6 +197,7 @@ class FieldMerge:
             if any(node.value.count("\n") < 2 and not node.style for node in (b, s, t)):
                 return None
             return self._conflict(spot, b, s, t, "lines")
+        self.touched.append((spot, b, s, t))
         if spot.edit:
             merged.write(self.editor, s, t, spot)
             before, after = ("\n".join(part) for part in merged.shown)
@@ -209,16 +214,17 @@ class FieldMerge:
         """The target's field becomes the source's."""
         if s is not None and spot.declared:
             s = self._left_out(spot, s)
+        self.touched.append((spot, b, s, t))
         if spot.edit:
-            show = self.record.text
-            masked = spot.masked
+            show, masked = self.record.text, spot.masked
             self.record.change(spot.path, show(self.target, t, masked=masked), show(self.source, s, masked=masked), s)
         if s is None:
             return Fate("delete")
         if t is None:
             return Fate("add", self.canon.of(s), s)
         if spot.edit:
-            self.editor.replace(t, s, before=spot.before, at=spot.at, flow=spot.flow, item=spot.item)
+            new, bare = _spelled_out(b, s, t)
+            self.editor.replace(t, new, before=spot.before, at=spot.at, flow=spot.flow, item=spot.item, bare=bare)
         return Fate("keep", self.canon.of(s))
 
     def _conflict(self, spot: Spot, b: Base, s: Node | None, t: Node | None, kind: ConflictKind | None = None) -> Fate:
@@ -582,6 +588,20 @@ class FieldMerge:
             show(self.target, t, masked=spot.masked),
             declared=self.declared.covering(spot.declared) >= 0,
         )
+
+
+def _unshared(b: Base, s: Node | None, t: Alias) -> bool:
+    """Whether the source put something else where base and target have the same alias."""
+    return isinstance(b, Alias) and b.name == t.name and not (isinstance(s, Alias) and s.name == t.name)
+
+
+def _spelled_out(b: Base, s: Node, t: Node) -> tuple[Node, bool]:
+    """What to write where the target spells out a value that base and source share: it, without alias or anchor."""
+    if isinstance(s, Alias) and isinstance(b, Alias) and not isinstance(t, Alias):
+        return resolved(s), True
+    named = isinstance(s, Scalar | Mapping | Sequence) and isinstance(b, Scalar | Mapping | Sequence) and s.anchor == b.anchor
+    bare = named and isinstance(t, Scalar | Mapping | Sequence) and t.anchor is None and resolved(s).tag is None
+    return s, bare
 
 
 def _field(path: FieldPath) -> str:

@@ -43,8 +43,6 @@ KEYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "helmCharts": (("name", "releaseName?"),),
     "configMapGenerator": (("name", "namespace?"),),
     "secretGenerator": (("name", "namespace?"),),
-    "patches": (("path",), ("target.kind", "target.name")),
-    "patchesJson6902": (("path",), ("target.kind", "target.name")),
     "replacements": (("path",),),
     "dependsOn": (("name", "namespace?"),),
     "healthChecks": (("kind", "name", "namespace?"),),
@@ -104,6 +102,8 @@ def keys_for(field: str, kind: str, *, kustomization: bool, sides: Iterable[Sequ
         return _usable(Keys(_assigned if field in ("literals", "files") else _plain, plain=True), lists)
     if field in POSITIONAL:
         return None
+    if field in ("patches", "patchesJson6902") and (found := _usable(Keys(_patch), lists)):
+        return found
     for candidate in KEYS.get(field, ()):
         if found := _usable(Keys(_by(candidate)), lists):
             return found
@@ -151,6 +151,14 @@ def _identity(item: Node) -> ItemKey:
         return ()
     pairs = (("group", group), ("kind", kind), ("namespace", namespace), ("name", name))
     return tuple(pair for pair in pairs if pair[1])
+
+
+def _patch(item: Node) -> ItemKey:
+    """A kustomize patch is its file, or else what it is for."""
+    if path := text_of(item, "path"):
+        return (("path", path),)
+    fields = ("kind", "name", "namespace", "labelSelector", "annotationSelector", "group")
+    return tuple((f"target.{field}", value) for field in fields if (value := text_of(item, "target", field)))
 
 
 def _plain(item: Node) -> ItemKey:

@@ -31,7 +31,7 @@ def place[Name: Hashable](kept: Sequence[Name], source: Sequence[Name], new: Seq
 def reorder[Name: Hashable](base: Sequence[Name], source: Sequence[Name], target: Sequence[Name]) -> list[Name] | None:
     """The target's members in the order the source gave them; None when source and target both changed the order.
 
-    Members that only the target has keep their places in the list.
+    Members that only the target has stay behind the one they follow there.
     """
     common = set(base) & set(source) & set(target)
     in_base, in_source, in_target = ([name for name in side if name in common] for side in (base, source, target))
@@ -39,5 +39,11 @@ def reorder[Name: Hashable](base: Sequence[Name], source: Sequence[Name], target
         return list(target)
     if in_target != in_base:
         return None
-    following = iter(in_source)
-    return [next(following) if name in common else name for name in target]
+    trains: dict[Name, list[Name]] = {}
+    order: list[Name] = []
+    train = order
+    for name in target:
+        if name in common:
+            train = trains.setdefault(name, [])
+        train.append(name)
+    return order + [member for name in in_source for member in trains[name]]

@@ -128,11 +128,6 @@ class Recorder:
         return raw if len(raw) <= _LONGEST else raw[:_LONGEST] + "…"
 
 
-def parse(text: str) -> FieldPath:
-    """A field path from a finding."""
-    return fieldpath.parse(text)
-
-
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 

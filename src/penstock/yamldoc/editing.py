@@ -62,15 +62,15 @@ class Editor:
 
     # One value -------------------------------------------------------------------------------------------------------
 
-    def replace(self, old: Node, new: Node, *, before: int, at: int, flow: bool, item: bool = False) -> None:
+    def replace(self, old: Node, new: Node, *, before: int, at: int, flow: bool, item: bool = False, bare: bool = False) -> None:
         """Put the source's value `new` where the target has `old`.
 
         `before` is the end of the key (the dash's offset for an item, -1 for the root), `at` the column of the key or
-        dash, `flow` whether the place is inside a flow collection.
+        dash, `flow` whether the place is inside a flow collection, `bare` whether to leave the anchor of `new` behind.
         """
-        start = old.content if isinstance(old, Scalar | Mapping | Sequence) and not _has_properties(new) else old.start
+        start = old.content if isinstance(old, Scalar | Mapping | Sequence) and (bare or not _has_properties(new)) else old.start
         if flow or (writing.simple(old) and writing.simple(new)):
-            shown = self._inline(old, new, flow=flow, at=at)
+            shown = self._inline(old, new, flow=flow, at=at, bare=bare)
             if start == old.end and start and self.text[start - 1] not in " \t\n[{,":
                 shown = " " + shown if shown else ""
             if not shown and not flow:
@@ -81,11 +81,11 @@ class Editor:
         else:
             self._replace_lines(old, new, before=before, at=at, item=item)
 
-    def _inline(self, old: Node, new: Node, *, flow: bool, at: int) -> str:
+    def _inline(self, old: Node, new: Node, *, flow: bool, at: int, bare: bool) -> str:
         raw = self.source.text[new.start : new.end]
         if isinstance(new, Scalar):
             raw = self.source.text[new.content : new.end]
-            properties = self.source.text[new.start : new.content].strip()
+            properties = self.source.text[new.start : new.content].strip() if not bare else ""
             if isinstance(old, Scalar):
                 raw = writing.scalar_text(new, raw, old, flow=flow, json_only=self.target.json)
             elif self.target.json:
@@ -93,6 +93,8 @@ class Editor:
             else:
                 raw = writing.inline_scalar(new, raw, flow=flow)
             return f"{properties} {raw}".strip()
+        if bare and isinstance(new, Mapping | Sequence):
+            raw = self.source.text[new.content : new.end]
         if flow and isinstance(new, Mapping | Sequence):
             line = line_start(self.text, old.start)
             indent = len(self.text[line : old.start]) - len(self.text[line : old.start].lstrip(" \t"))
@@ -166,7 +168,7 @@ class Editor:
         if old.flow:
             self._arrange_flow(old, new, plan)
         elif not plan:
-            self._empty(old)
+            self._empty(old, drops_head)
         elif kept != sorted(kept) or not kept:
             self._rewrite(old, new, plan)
         else:
@@ -182,7 +184,7 @@ class Editor:
                 run.append(step)
                 continue
             if run:
-                self._insert(old, new, starts, stops, previous, run)
+                self._insert(old, new, starts, stops, previous, run, next_stays=previous + 1 in kept)
                 run = []
             previous = step.index if step is not None else previous
         for index in range(len(starts)):
@@ -190,7 +192,15 @@ class Editor:
                 self._delete(old, starts, stops, index, kept, drops_head)
 
     def _insert(
-        self, old: Mapping | Sequence, new: Mapping | Sequence, starts: list[int], stops: list[int], previous: int, run: list[Add]
+        self,
+        old: Mapping | Sequence,
+        new: Mapping | Sequence,
+        starts: list[int],
+        stops: list[int],
+        previous: int,
+        run: list[Add],
+        *,
+        next_stays: bool,
     ) -> None:
         at = column(self.text, starts[0])
         lines = self._lines(old, new, run, at)
@@ -209,7 +219,7 @@ class Editor:
         gap = layout.blank_below(self.text, where)
         above = next((index for index, line in enumerate(lines) if line), 0)
         below = self._gap_below(new, run[-1].index)
-        if gap and below is not None and below != gap and above == gap:
+        if next_stays and gap and below is not None and below != gap and above == gap:
             for _ in range(gap):
                 where = line_end(self.text, where + 1)
             lines = lines[above:] + [""] * below
@@ -233,7 +243,7 @@ class Editor:
             if lead >= 0 and own_line(text, lead):
                 floor = layout.ends(new)[step.index - 1] if step.index else new.start
                 lines += self._head(
-                    lead, line_end(text, floor) if step.index else 0, at, root=new is self.source.root and not step.index
+                    lead, line_end(text, floor) + 1 if step.index else 0, at, root=new is self.source.root and not step.index
                 )
             if isinstance(step.member, Entry):
                 body = self.writer.entry(step.member, at)
@@ -293,16 +303,18 @@ class Editor:
         if blank and (layout.blank_below(text, stop) or stop >= len(text) - 1):
             for _ in range(blank):
                 start = line_start(text, start - 1)
-        if stop < len(text):
+        # Lines in front of everything that stays go with the newline behind them, all others with the one before: so no
+        # two removals overlap, and what comes in behind an entry keeps its place when that entry's last line goes.
+        if index < min(kept):
             self.splice(start, stop + 1, "")
         else:
             self.splice(max(start - 1, 0), stop, "")
 
-    def _empty(self, old: Mapping | Sequence) -> None:
-        """Nothing is left of a block collection: it becomes {} or []."""
+    def _empty(self, old: Mapping | Sequence, drops_head: DropsHead) -> None:
+        """Nothing is left of a block collection: it becomes {} or [], with the target's own comments under it."""
         text, brackets = self.text, "{}" if isinstance(old, Mapping) else "[]"
-        first = layout.leads(text, old)[0]
-        stop = line_end(text, old.end)
+        starts, stops = layout.leads(text, old), layout.ends(old)
+        first, stop = starts[0], line_end(text, old.end)
         if not own_line(text, first):
             self.splice(first, stop, brackets)
             return
@@ -318,7 +330,15 @@ class Editor:
         match = re.search(r"[ \t]*((?:[ \t]\#.*)?\r?)$", line)
         at = header + (match.start() if match else len(line))
         self.splice(at, at, " " + brackets)
-        self.splice(start - 1, stop, "")
+        comments: list[str] = []
+        for index, lead in enumerate(starts):
+            above = text[
+                layout.head_start(text, lead, line_end(text, stops[index - 1]) + 1 if index else start) : line_start(text, lead)
+            ]
+            known = "\n".join(line.strip() for line in above.split("\n") if line.strip())
+            if known and not drops_head(index, known):
+                comments.append(above.removesuffix("\n"))
+        self.splice(start - 1, stop, "".join("\n" + comment for comment in comments))
 
     def _rewrite(self, old: Mapping | Sequence, new: Mapping | Sequence, plan: Plan) -> None:
         """Entries change their order, or all are replaced: the lines are put together again, each entry's own unchanged."""
@@ -327,7 +347,7 @@ class Editor:
         at = column(text, starts[0])
         shared = not own_line(text, starts[0])
         begins = [starts[0] if shared else layout.head_start(text, starts[0], 0)]
-        begins += [layout.head_start(text, lead, line_end(text, stops[index])) for index, lead in enumerate(starts[1:])]
+        begins += [layout.head_start(text, lead, line_end(text, stops[index]) + 1) for index, lead in enumerate(starts[1:])]
         if not shared and old is self.target.root:
             begins[0] = line_start(text, starts[0])
         pieces: list[str] = []
@@ -356,6 +376,7 @@ class Editor:
             return
         several = own_line(text, starts[0])
         indent = column(text, starts[0]) if several else None
+        self.writer.pad = "\t" if several and "\t" in text[line_start(text, starts[0]) : starts[0]] else " "
         self._delete_flow(old, starts, stops, kept)
         run: list[str] = []
         previous = -1
@@ -392,7 +413,7 @@ class Editor:
             else:
                 self.splice(stops[previous], stops[previous], "".join(", " + part for part in run))
             return
-        pad = " " * indent if "\t" not in text[line_start(text, starts[0]) : starts[0]] else "\t" * indent
+        pad = self.writer.pad * indent
         if previous < 0:
             self.splice(starts[0], starts[0], "".join(f"{part},\n{pad}" for part in run))
         elif previous + 1 < len(starts) and own_line(text, starts[previous + 1]):

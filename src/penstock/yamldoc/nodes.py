@@ -234,7 +234,7 @@ class _Builder:
                 opaque = opaque or _explicit(self.text, key.start)
                 keys[key.value] = entry
         flow = bool(event.flow_style)
-        end = following.end_mark.index if flow or not entries else entries[-1].end
+        end = _closed(following) if flow or not entries else entries[-1].end
         content = _behind_properties(self.text, start, end) if event.anchor or event.tag else start
         if not flow and entries:
             content = entries[0].key.start
@@ -251,9 +251,14 @@ class _Builder:
                 break
             items.append(self.node(following, depth + 1))
         flow = bool(event.flow_style)
-        end = following.end_mark.index if flow or not items else items[-1].end
+        end = _closed(following) if flow or not items else items[-1].end
         content = _behind_properties(self.text, start, end) if event.anchor or event.tag else start
         return Sequence(start, end, content, flow, items, False, event.tag, event.anchor)
+
+
+def _closed(event: Any) -> int:
+    """The offset behind the bracket that ends a flow collection."""
+    return int(event.end_mark.index)
 
 
 _PROPERTY = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:[ \t]*(?:\#[^\n]*)?\r?\n|[ \t]+|\Z)(?:[ \t]*(?:\#[^\n]*)?\r?\n)*[ \t]*){1,2}")

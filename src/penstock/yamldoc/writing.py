@@ -77,6 +77,7 @@ class Writer:
         self.offset = learned.offset if learned.offset is not None else 0
         self.gap = learned.gap
         self.json = json_only
+        self.pad = " "
 
     # Block style -----------------------------------------------------------------------------------------------------
 
@@ -89,7 +90,9 @@ class Writer:
         """`- value` with its dash at column `at`; `lead` is where the dash stands in the source (-1: in flow style)."""
         gap = self.gap if gap is None else gap
         if lead < 0 or self._flow_like(item):
-            return "-" + " " * gap + self._simple(item, at, column(self.text, item.start)) if item.end > item.start else "-"
+            beside = self._beside(item) if lead >= 0 else ""
+            body = " " * gap + self._simple(item, at, column(self.text, item.start)) if item.end > item.start else ""
+            return "-" + body + beside
         inline = isinstance(item, Mapping | Sequence) and "\n" not in self.text[lead : item.content]
         if inline and isinstance(item, Mapping | Sequence):
             properties = self.text[item.start : item.content]
@@ -116,7 +119,7 @@ class Writer:
             self.text[first + 1 : line_start(self.text, value.content)], child, column(self.text, value.content)
         )
         body = self._block(value, child)
-        return header + "\n" + "".join(line + "\n" for line in between) + " " * child + body + self._foot(value, child)
+        return header + "\n" + "".join(line + "\n" for line in between) + " " * child + body + self._foot(value, child, was)
 
     def _child(self, value: Mapping | Sequence, at: int, item: bool) -> int:
         if item:
@@ -142,7 +145,7 @@ class Writer:
             else:
                 body = self.item(member, at, starts[index])
             parts.append(" " * at + body if parts else body)
-            floor = line_end(self.text, member.end)
+            floor = line_end(self.text, member.end) + 1
         return "\n".join(parts)
 
     def head(self, lead: int, floor: int, at: int, was: int) -> list[str]:
@@ -165,9 +168,12 @@ class Writer:
             lines.append(" " * max(at, at + indent - was) + body if body else "")
         return lines
 
-    def _foot(self, value: Mapping | Sequence, at: int) -> str:
-        """Comment lines behind the last entry that are indented like the entries: they belong to the collection."""
-        was = column(self.text, value.content)
+    def _foot(self, value: Mapping | Sequence, at: int, outer: int) -> str:
+        """Comment lines behind the last entry that are indented like the entries: they belong to the collection.
+
+        `outer` is the column of the key or dash in front of the collection: what is no deeper belongs to what follows.
+        """
+        was = max(column(self.text, value.content), outer + 1)
         lines: list[str] = []
         pending: list[str] = []
         position = line_end(self.text, value.end)
@@ -175,7 +181,7 @@ class Writer:
             following = line_end(self.text, position + 1)
             line = self.text[position + 1 : following]
             body = line.strip()
-            if body.startswith("#") and len(line) - len(line.lstrip(" ")) >= max(was, 1):
+            if body.startswith("#") and len(line) - len(line.lstrip(" ")) >= was:
                 lines += [*pending, " " * at + body]
                 pending = []
             elif body:
@@ -243,8 +249,8 @@ class Writer:
             parts = [self.flow(item, deeper, unit) for item in node.items]
         if not several or not parts:
             return opening + ", ".join(parts) + closing
-        inner = ",\n".join(" " * (deeper or 0) + part for part in parts)
-        return f"{opening}\n{inner}\n{' ' * (indent or 0)}{closing}"
+        inner = ",\n".join(self.pad * (deeper or 0) + part for part in parts)
+        return f"{opening}\n{inner}\n{self.pad * (indent or 0)}{closing}"
 
     def flow_entry(self, entry: Entry, indent: int | None = None, unit: int = 2) -> str:
         """`key: value` for a flow mapping."""
