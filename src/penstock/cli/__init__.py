@@ -102,9 +102,31 @@ def run(arguments: Sequence[str]) -> int:
         # The reader went away (`penstock build | head`): nothing to say, and nothing left to say it to.
         sys.stderr.close()
         return 141
+    except ExceptionGroup as group:
+        return _show_group(group)
     except Exception as error:
         return _report_bug(error)
     return result if isinstance(result, int) else 0
+
+
+def _show_group(group: ExceptionGroup[Exception]) -> int:
+    """Several tasks failed at once: every error of ours as itself, the gravest code; anything else is a bug."""
+    expected, rest = group.split(errors.PenstockError)
+    if rest is not None:
+        return _report_bug(_first(rest))
+    assert expected is not None
+    texts = dict.fromkeys(str(error) for error in _leaves(expected))
+    for text in texts:
+        click.echo(f"{click.style('error:', fg='red')} {text}", err=True)
+    return max(error.exit_code for error in _leaves(expected) if isinstance(error, errors.PenstockError))
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    return [leaf for error in group.exceptions for leaf in (_leaves(error) if isinstance(error, ExceptionGroup) else [error])]
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    return _leaves(group)[0]
 
 
 def _report_bug(error: Exception) -> int:

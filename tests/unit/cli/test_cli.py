@@ -51,6 +51,8 @@ def test_a_mistyped_command_gets_a_hint() -> None:
         (errors.ConflictError("both changed it"), 2),
         (errors.TransientError("no answer"), 3),
         (errors.RefusedError("no"), 3),
+        (ExceptionGroup("two", [errors.RefusedError("no"), ExceptionGroup("in", [errors.invalid("broken")])]), 3),
+        (ExceptionGroup("one", [errors.RefusedError("no"), ValueError("canary-9f3e")]), 70),
         (ValueError("canary-9f3e"), 70),
         (KeyboardInterrupt(), 130),
     ],
