@@ -23,6 +23,7 @@ _PAGE = 50
 _DRAFT = "WIP: "
 _DRAFTS = ("wip:", "[wip]")
 _LABEL_COLOR = "#1d76db"
+_CLOSING_TRIES = 3
 _CHECKING_TRIES, _CHECKING_PAUSE = 20, 0.25
 """Gitea looks for conflicts in the background after every push, and merges nothing meanwhile."""
 
@@ -108,10 +109,6 @@ class _Team(msgspec.Struct):
     name: str
 
 
-class _Teams(msgspec.Struct):
-    data: list[_Team]
-
-
 class Gitea:
     """The Forge port for one repository on Gitea."""
 
@@ -162,7 +159,30 @@ class Gitea:
             if existing := await self._open_one(head, base):
                 return existing
             raise
-        return _pull(made)
+        return await self._the_first(_pull(made))
+
+    async def _the_first(self, made: PullRequest) -> PullRequest:
+        """Gitea looks for a twin before it opens, not while: two who open at once get one each. The lowest number stays.
+
+        Whoever of the openers lists last sees all of them and closes all others, so exactly one is left.
+        """
+        twins = [pull for pull in await self.pulls(head=made.head) if pull.base == made.base and pull.author == made.author]
+        first, *others = sorted(twins, key=lambda pull: pull.number) or [made]
+        for twin in others:
+            await self._close(twin.number)
+        return first
+
+    async def _close(self, number: int) -> None:
+        """Close it, whoever else is about to (Gitea answers 500 to one of two who do so at once)."""
+        for attempt in range(_CLOSING_TRIES):
+            try:
+                await self._rest.request("PATCH", f"{self._repo}/pulls/{number}", body={"state": "closed"})
+                return
+            except (RaceError, TransientError):
+                if (await self._read(number)).state == "closed":
+                    return
+                if attempt == _CLOSING_TRIES - 1:
+                    raise
 
     async def update_pull(
         self,
@@ -221,10 +241,14 @@ class Gitea:
 
     async def _why_not(self, number: int, sha: CommitId, error: RaceError) -> Exception:
         """Gitea says 409 for a moved head, a moved base and a conflict alike; the pull request tells which."""
-        now = await self._read(number)
-        if now.head.sha != sha:
-            return RaceError(f"pull request {number} has a new head", code="HeadMoved", status=409)
-        if now.mergeable:
+        for _ in range(_CHECKING_TRIES):
+            now = await self._read(number)
+            if now.head.sha != sha:
+                return RaceError(f"pull request {number} has a new head", code="HeadMoved", status=409)
+            if not now.mergeable:
+                break
+            await asyncio.sleep(_CHECKING_PAUSE)  # when the base has just moved, it is still to be looked at
+        else:
             return error
         return RefusedError(f"pull request {number} conflicts with its base", code="MergeConflict", status=409)
 
@@ -260,9 +284,10 @@ class Gitea:
         await self._rest.request("POST", f"{self._repo}/statuses/{sha}", body=wanted)
 
     async def team_members(self, team: str) -> Sequence[str]:
+        """Gitea shows a team's members to that team, to owners of the organisation and to admins only (else 403)."""
         name = team.rpartition("/")[2]
-        found = await self._rest.get(f"/orgs/{quote(self._owner, safe='')}/teams/search", _Teams, q=name)
-        exact = [item for item in found.data if item.name.lower() == name.lower()]
+        found = await self._rest.list(f"/orgs/{quote(self._owner, safe='')}/teams", _Team, limit=_PAGE)
+        exact = [item for item in found if item.name.lower() == name.lower()]
         if not exact:
             raise RefusedError(f"{self._owner} has no team {team!r}", code="NotFound", status=404)
         members = await self._rest.list(f"/teams/{exact[0].id}/members", _User, limit=_PAGE)
@@ -272,7 +297,8 @@ class Gitea:
         return await self._rest.get(f"{self._repo}/pulls/{number}", _Pull)
 
     async def _open_one(self, head: str, base: str) -> PullRequest | None:
-        return next((pull for pull in await self.pulls(head=head) if pull.base == base), None)
+        found = [pull for pull in await self.pulls(head=head) if pull.base == base]
+        return min(found, key=lambda pull: pull.number, default=None)
 
     async def _label_ids(self, names: Sequence[str]) -> list[int]:
         """The ids of labels by name; missing ones are made."""

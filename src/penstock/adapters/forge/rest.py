@@ -113,6 +113,10 @@ class Rest:
         try:
             async with self._http.request(method, url, headers=headers, data=data, allow_redirects=False) as response:
                 content = await self._content(response, what)
+        except ValueError:  # aiohttp refuses a header with a line break, and says what is in it
+            raise RefusedError(
+                f"{self._name}: the token has characters no header may have", code="AuthenticationFailed"
+            ) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = plain(str(error)) or type(error).__name__
             raise BusyError(f"{self._name} did not answer {what}: {why}", code="Unreachable") from None

@@ -85,9 +85,6 @@ class Pulls:
         """What the base branch's rules still want; '' when nothing."""
         rules = self.store.rules(repository.id, pull.base) or Rules()
         counted = [review for review in self.store.reviews(pull.id) if review.official and not review.dismissed]
-        if rules.dismiss_stale_approvals:
-            head = self.head(repository, pull)
-            counted = [review for review in counted if review.commit_id == head or review.state != "APPROVED"]
         if rules.block_on_rejected_reviews and any(review.state == "REQUEST_CHANGES" for review in counted):
             return "There are requested changes"
         approvals = sum(review.state == "APPROVED" for review in counted)
@@ -106,7 +103,7 @@ class Pulls:
         same = [pull for pull in self.store.pulls(repository.id, "open") if (pull.head, pull.base) == (head, base)]
         if same:
             raise Refusal(409, f"pull request already exists for these targets: {same[0].number}")
-        if head == base or bare.contains(base_sha, head_sha):
+        if head == base:
             raise Refusal(422, "Invalid PullRequest: There are no changes between the head and the base")
         pull = self.store.add_pull(
             repository.id, author=user, title=title.strip(), body=body, head=head, base=base, head_sha=head_sha
@@ -242,10 +239,9 @@ class Pulls:
         at = {"head_sha": self.head(repository, pull), "base_sha": base, "merge_sha": made}
         self.store.update("pulls", pull.id, merged=stamp, merged_by=user, **closing, **at)
         self._tell("closed", repository, user, self.get(repository, pull.number))
-        if not by_push:
-            ref = f"refs/heads/{pull.base}"
-            push = Push(owner=repository.owner, repository=repository.name, ref=ref, before=base, after=made, user=user)
-            self.announce(Happening(event="pushed", repository=repository, user=user, push=push))
+        ref = f"refs/heads/{pull.base}"
+        push = Push(owner=repository.owner, repository=repository.name, ref=ref, before=base, after=made, user=user)
+        self.announce(Happening(event="pushed", repository=repository, user=user, push=push))
 
     # pushes
 
@@ -275,18 +271,22 @@ class Pulls:
             self._follow(repository, push)
 
     def _follow(self, repository: Repository, push: Push) -> None:
-        """Open pull requests from a branch go with it, or close when it is gone or all of it is in the base."""
-        branch = push.ref.removeprefix("refs/heads/")
+        """Open pull requests from a branch go with it, and close when it is gone."""
         for pull in self.store.pulls(repository.id, "open"):
-            if pull.head == branch and push.ref.startswith("refs/heads/"):
-                if push.after == _ZEROS:
-                    self.close(repository, push.user, pull)
-                    continue
-                self.store.update("pulls", pull.id, head_sha=push.after, updated=now())
-                self._tell("synchronized", repository, push.user, self.get(repository, pull.number))
-            elif pull.base == branch and self.bare(repository).contains(push.after, self.head(repository, pull)):
-                # Somebody merged by hand and pushed: Gitea marks the pull request merged, so do we.
-                self._record_merge(repository, push.user, pull, push.before, push.after, by_push=True)
+            if push.ref != f"refs/heads/{pull.head}":
+                continue
+            if push.after == _ZEROS:
+                self.close(repository, push.user, pull)
+                continue
+            self._move_head(repository, pull, push.after)
+            self._tell("synchronized", repository, push.user, self.get(repository, pull.number))
+
+    def _move_head(self, repository: Repository, pull: Pull, head: str) -> None:
+        rules = self.store.rules(repository.id, pull.base)
+        with self.store.transaction():
+            self.store.update("pulls", pull.id, head_sha=head, updated=now())
+            if rules is not None and rules.dismiss_stale_approvals:
+                self.store.dismiss_approvals(pull.id)
 
     def recover(self) -> None:
         """After a crash: bring rows up to what Git says (a push or merge is on disk before its row is)."""
@@ -297,17 +297,17 @@ class Pulls:
     def _recover(self, repository: Repository, pull: Pull) -> None:
         bare = self.bare(repository)
         head, base = bare.branch(pull.head), bare.branch(pull.base)
-        tip = head or pull.head_sha
         if base and pull.merge_sha and bare.contains(base, pull.merge_sha):
-            before = bare.commit(pull.merge_sha)
-            first = str(before.parent_ids[0]) if before and before.parent_ids else base
-            self._record_merge(repository, pull.merged_by, pull, first, pull.merge_sha)
-        elif base and bare.contains(base, tip):
-            self._record_merge(repository, pull.author, pull, base, base, by_push=True)
-        elif head is None:
+            made = bare.commit(pull.merge_sha)
+            before = str(made.parent_ids[0]) if made and made.parent_ids else base
+            self._record_merge(repository, pull.merged_by, pull, before, pull.merge_sha)
+            return
+        if pull.merge_sha:
+            self.store.update("pulls", pull.id, merge_sha=None, merged_by="")
+        if head is None:
             self.close(repository, pull.author, pull)
-        else:
-            self.store.update("pulls", pull.id, head_sha=head, merge_sha=None, merged_by="")
+        elif head != pull.head_sha:
+            self._move_head(repository, pull, head)
 
     def _unmet_contexts(self, repository: Repository, pull: Pull, rules: Rules) -> list[str]:
         newest: dict[str, str] = {}

@@ -276,15 +276,20 @@ class Store:
         return [Review(**{**row, "official": bool(row["official"]), "dismissed": bool(row["dismissed"])}) for row in found]
 
     def add_review(self, pull: int, *, user: str, state: str, body: str, commit_id: str) -> Review:
-        """Add one; an approval or rejection takes the place of this person's earlier ones."""
+        """Add one; an approval or rejection takes the place of this person's earlier ones, which count as dismissed."""
         official = state in ("APPROVED", "REQUEST_CHANGES")
         with self.transaction():
             if official:
-                self._db.execute("update reviews set official = 0 where pull = ? and user = ?", (pull, user))
+                decided = "pull = ? and user = ? and state in ('APPROVED', 'REQUEST_CHANGES')"
+                self._db.execute(f"update reviews set official = 0, dismissed = 1 where {decided}", (pull, user))  # noqa: S608
             made = self.insert(
                 "reviews", pull=pull, user=user, state=state, body=body, commit_id=commit_id, official=official, created=now()
             )
         return next(review for review in self.reviews(pull) if review.id == made)
+
+    def dismiss_approvals(self, pull: int) -> None:
+        """What was approved is no longer what is there."""
+        self._db.execute("update reviews set dismissed = 1 where pull = ? and state = 'APPROVED'", (pull,))
 
     def statuses(self, repository: int, sha: str) -> list[sqlite3.Row]:
         """Newest first, every one ever set."""
