@@ -37,6 +37,9 @@ _SCALARS = {
 _OMITTED: set[tuple[str, str]] = set()
 """(type, field) of fields that are left out when they are zero: omitempty, and neither a pointer nor a struct."""
 
+_NULL_TIMES: set[tuple[str, str]] = set()
+"""(type, field) of times that are null when they are zero: not a pointer (Go's omitempty leaves structs alone)."""
+
 
 def read_go_types(modules: Path) -> None:
     """Fill _OMITTED from the types.go files."""
@@ -47,7 +50,9 @@ def read_go_types(modules: Path) -> None:
             for line in path.read_text().splitlines():
                 if match := re.match(r"type (\w+) struct", line):
                     owner = match[1]
-                elif (match := re.match(r'\s+\w+\s+(\S+)\s+`json:"(\w+),omitempty', line)) and match[1][0] != "*":
+                elif match := re.match(r'\s+\w+\s+(?:metav1\.)?(?:Micro)?Time\s+`json:"(\w+)(?:,omitempty)?["\s]', line):
+                    _NULL_TIMES.add((f"{package}.{owner}", match[1]))
+                elif (match := re.match(r'\s+\w+\s+(\S+)\s+`json:"([\w$-]+),omitempty', line)) and match[1][0] != "*":
                     _OMITTED.add((f"{package}.{owner}", match[2]))
 
 
@@ -89,6 +94,8 @@ def collect(name: str, schemas: dict[str, Schema], types: dict[str, dict[str, st
         fields["*"] = "atomic"
     for field_name, field_schema in schema.get("properties", {}).items():
         text = notation(field_schema, schemas, types)
+        if (short(name), field_name) in _NULL_TIMES:
+            text = "string = null"
         if (short(name), field_name) in _OMITTED and not text.endswith(" = {}"):
             text += " ~"
         fields[field_name] = text

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 
-def serve(state: Path, *, name: str, port: int = 0, rollout_seconds: float = 1.0) -> AbstractAsyncContextManager[Server]:
+def serve(
+    state: Path, *, name: str, port: int = 0, rollout_seconds: float = 1.0, workloads: bool = True
+) -> AbstractAsyncContextManager[Server]:
     """Run a sandbox cluster on loopback; see `serving.serve`. Heavy imports happen here, not at package import."""
     from penstock.sandbox.cluster import serving
 
-    return serving.serve(state, name=name, port=port, rollout_seconds=rollout_seconds)
+    return serving.serve(state, name=name, port=port, rollout_seconds=rollout_seconds, workloads=workloads)

@@ -83,7 +83,7 @@ class Api:
         metadata = manifest["metadata"]
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"][:58] + secrets.token_hex(3)[:5]
-        if metadata.get("resourceVersion"):
+        if metadata.get("resourceVersion") and applied is None:
             raise status.bad_request("resourceVersion should not be set on objects to be created")
         self._check_namespace(call)
         if (name := metadata.get("name")) and self.store.get(kind.key, call.namespace, name) is not None:
@@ -93,19 +93,19 @@ class Api:
         if kind.has_status:
             manifest.pop("status", None)
         shaped = self._shape(call, manifest)
-        self._fill_new(kind, shaped)
-        self._allocate(kind, shaped, None)
-        self._validate(kind, shaped, None)
         now = self.now()
+        # Ownership comes before what the server itself adds: nobody owns an allocated address.
         if applied is None:
-            managed = ownership.after_update(kind, {}, shaped, manager=call.manager, now=now)
+            managed = ownership.after_update(kind, {}, shaped, sent=None, manager=call.manager, now=now)
         else:
-            applied.managers.times[applied.owner] = now
-            managed = ownership.encode(applied.managers)
+            managed = _applied_fields(applied, now)
         if managed:
             shaped["metadata"]["managedFields"] = managed
         else:
             shaped["metadata"].pop("managedFields", None)
+        self._fill_new(kind, shaped)
+        self._allocate(kind, shaped, None)
+        self._validate(kind, shaped, None)
         return shaped if call.dry_run else self.store.put(kind.key, shaped)
 
     def _fill_new(self, kind: Kind, manifest: Manifest) -> None:
@@ -116,7 +116,14 @@ class Api:
             metadata["generation"] = 1
         if kind.key == "jobs.batch" and not manifest["spec"].get("manualSelector"):
             _select_own_pods(manifest)
+        if kind.key == "namespaces":
+            manifest["spec"]["finalizers"] = ["kubernetes"]
+        if kind.key in _PROTECTED:
+            metadata["finalizers"] = [*metadata.get("finalizers", []), _PROTECTED[kind.key]]
+        if kind.key == "persistentvolumes":
+            manifest["status"]["lastPhaseTransitionTime"] = self.now()
         if kind.key == "pods":
+            defaulting.admit_pod(manifest["spec"])
             manifest["status"] = {"phase": "Pending", "qosClass": _quality(manifest["spec"])}
 
     def _check_namespace(self, call: Call) -> None:
@@ -171,9 +178,9 @@ class Api:
             raise status.not_found(call.kind.group, call.kind.plural, call.name)
         if live is not None:
             live = self.versioned(call.kind, live)
-        elif manifest["metadata"].get("uid") or manifest["metadata"].get("resourceVersion"):
+        elif manifest["metadata"].get("uid"):
             raise status.conflict(call.kind.group, call.kind.plural, call.name, _GONE)
-        self._check_declared(call, manifest)
+        self._check_declared(call, config)
         applied = ownership.apply(
             call.kind, live or {}, manifest, manager=call.manager, force=force, subresource=call.subresource
         )
@@ -192,19 +199,25 @@ class Api:
                 metadata.pop(key, None)
         manifest = self._keep_other_half(call, live, manifest)
         shaped = self._shape(call, manifest)
-        self._allocate(kind, shaped, live)
-        if _specification(kind, shaped) != _specification(kind, live) and kind.has_generation:
-            shaped["metadata"]["generation"] = live["metadata"].get("generation", 0) + 1
-        self._validate(kind, shaped, live)
         now = self.now()
         if applied is None:
-            managed = ownership.after_update(kind, live, shaped, manager=call.manager, now=now, subresource=call.subresource)
+            sent = metadata.get("managedFields")
+            managed = ownership.after_update(
+                kind, live, shaped, sent=sent, manager=call.manager, now=now, subresource=call.subresource
+            )
         else:
-            managed = _applied_fields(applied, live, shaped, now)
+            managed = _applied_fields(applied, now)
         if managed:
             shaped["metadata"]["managedFields"] = managed
         else:
             shaped["metadata"].pop("managedFields", None)
+        self._allocate(kind, shaped, live)
+        if _specification(kind, shaped) != _specification(kind, live) and kind.has_generation:
+            shaped["metadata"]["generation"] = live["metadata"].get("generation", 0) + 1
+        if kind.key == "daemonsets.apps" and not fieldsets.same(shaped["spec"]["template"], live["spec"]["template"]):
+            annotations, key = shaped["metadata"]["annotations"], defaulting.TEMPLATE_GENERATION
+            annotations[key] = str(int(live["metadata"]["annotations"][key]) + 1)
+        self._validate(kind, shaped, live)
         if fieldsets.same(_timeless(shaped), _timeless(live)):
             return live
         if call.dry_run:
@@ -370,7 +383,7 @@ class Api:
             defaulting.default(call.kind.key, shaped)
         return shaped
 
-    def _check_declared(self, call: Call, config: Manifest) -> None:
+    def _check_declared(self, call: Call, config: Mapping[str, Any]) -> None:
         """Server-side apply takes no field the schema does not declare, and no wrong type (structured-merge-diff)."""
         found = fieldsets.mismatches(call.kind.schema, config)
         if found:
@@ -399,6 +412,8 @@ class Api:
         if not spec.get("clusterIP"):
             spec["clusterIP"] = before.get("clusterIP") or self._free_address()
         spec.setdefault("clusterIPs", [spec["clusterIP"]])
+        spec.setdefault("ipFamilies", before.get("ipFamilies") or ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", before.get("ipFamilyPolicy") or "SingleStack")
         if spec.get("type") in ("NodePort", "LoadBalancer"):
             ports = {port.get("name", ""): port.get("nodePort") for port in before.get("ports") or ()}
             for port in spec.get("ports") or ():
@@ -416,6 +431,7 @@ class Api:
 
 
 _GONE = "uid mismatch: the provided object specified uid, and no existing object was found"
+_PROTECTED = {"persistentvolumeclaims": "kubernetes.io/pvc-protection", "persistentvolumes": "kubernetes.io/pv-protection"}
 _RETURNS_DELETED = frozenset(
     {"pods", "services", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "podtemplates", "resourcequotas"}
 )
@@ -443,32 +459,29 @@ def _timeless(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {**manifest, "metadata": metadata}
 
 
-def _applied_fields(
-    applied: ownership.Applied, live: Mapping[str, Any], shaped: Mapping[str, Any], now: str
-) -> list[dict[str, Any]]:
-    """managedFields after an apply; the time moves only when the object or the ownership did."""
-    before = ownership.decode(live["metadata"].get("managedFields"))
-    unchanged = before.sets == applied.managers.sets and fieldsets.same(_unmanaged(shaped), _unmanaged(live))
-    if not unchanged or applied.owner not in applied.managers.times:
+def _applied_fields(applied: ownership.Applied, now: str) -> list[dict[str, Any]]:
+    """managedFields after an apply."""
+    if applied.changed:
         applied.managers.times[applied.owner] = now
+    for owner in applied.managers.sets:
+        if owner.manager == ownership.FIRST:
+            applied.managers.times.setdefault(owner, now)
     return ownership.encode(applied.managers)
-
-
-def _unmanaged(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
-    return {**manifest, "metadata": metadata}
 
 
 def _select_own_pods(manifest: Manifest) -> None:
     """A Job selects its pods by its own uid, in the labels the job strategy writes."""
     uid, name = manifest["metadata"]["uid"], manifest["metadata"].get("name", "")
     labels = manifest["spec"]["template"].setdefault("metadata", {}).setdefault("labels", {})
-    labels |= {
+    owned: dict[str, str] = {
         "batch.kubernetes.io/controller-uid": uid,
         "batch.kubernetes.io/job-name": name,
         "controller-uid": uid,
         "job-name": name,
     }
+    if manifest["metadata"].get("labels", labels) == labels:
+        manifest["metadata"]["labels"] = {**labels, **owned}
+    labels |= owned
     manifest["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
 

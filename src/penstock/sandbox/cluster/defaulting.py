@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 Manifest = dict[str, Any]
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 # Rows of a pod spec, wherever it stands. `[]` is each item of a list; a row applies when everything before its last
 # key is there and the last key is not.
@@ -79,6 +80,7 @@ spec.revisionHistoryLimit = 10
 spec.backoffLimit = 6
 spec.parallelism = 1
 spec.completionMode = "NonIndexed"
+spec.manualSelector = false
 spec.suspend = false
 spec.podReplacementPolicy = "TerminatingOrFailed"
 """,
@@ -94,10 +96,7 @@ spec.sessionAffinity = "None"
 spec.ports[].protocol = "TCP"
 """,
     "secrets": 'type = "Opaque"',
-    "namespaces": """
-spec.finalizers = ["kubernetes"]
-status.phase = "Active"
-""",
+    "namespaces": 'status.phase = "Active"',
     "persistentvolumeclaims": """
 spec.volumeMode = "Filesystem"
 status.phase = "Pending"
@@ -115,6 +114,7 @@ volumeBindingMode = "Immediate"
     "horizontalpodautoscalers.autoscaling": """
 spec.minReplicas = 1
 spec.metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]
+status.currentMetrics = null
 """,
     "networkpolicies.networking.k8s.io": """
 spec.ingress[].ports[].protocol = "TCP"
@@ -147,11 +147,7 @@ webhooks[].rules[].scope = "*"
     "customresourcedefinitions.apiextensions.k8s.io": """
 spec.conversion = {"strategy": "None"}
 """,
-    "pods": """
-spec.enableServiceLinks = true
-spec.preemptionPolicy = "PreemptLowerPriority"
-spec.priority = 0
-""",
+    "pods": "spec.enableServiceLinks = true",
 }
 
 _POD_PLACES = {
@@ -286,24 +282,39 @@ def _daemon_set(manifest: Manifest) -> None:
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", 1)
         rolling.setdefault("maxSurge", 0)
+    # Kept by the API's conversion from a field that is gone.
+    manifest["metadata"].setdefault("annotations", {}).setdefault(TEMPLATE_GENERATION, "1")
 
 
 def _stateful_set(manifest: Manifest) -> None:
     strategy = manifest["spec"].setdefault("updateStrategy", {})
     if strategy.get("type", "RollingUpdate") == "RollingUpdate":
-        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("partition", 0)
+        rolling.setdefault("maxUnavailable", 1)
 
 
 def _job(manifest: Manifest) -> None:
     spec = manifest["spec"]
     if "completions" not in spec and "parallelism" not in spec:
         spec["completions"] = 1
-
-
-def _replica_set(manifest: Manifest) -> None:
-    labels = manifest["spec"].get("template", {}).get("metadata", {}).get("labels")
+    labels = (spec.get("template", {}).get("metadata") or {}).get("labels")
     if labels and not manifest["metadata"].get("labels"):
         manifest["metadata"]["labels"] = dict(labels)
+
+
+def _limit_range(manifest: Manifest) -> None:
+    for item in manifest["spec"].get("limits") or ():
+        if item.get("type") == "Container":
+            limits, requests = item.setdefault("default", {}), item.setdefault("defaultRequest", {})
+            for name, value in (item.get("max") or {}).items():
+                limits.setdefault(name, value)
+            for source in (limits, item.get("min") or {}):
+                for name, value in source.items():
+                    requests.setdefault(name, value)
+            for name in ("default", "defaultRequest"):
+                if not item[name]:
+                    del item[name]
 
 
 def _service(manifest: Manifest) -> None:
@@ -317,8 +328,6 @@ def _service(manifest: Manifest) -> None:
         spec.setdefault("allocateLoadBalancerNodePorts", True)
     if kind != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
     if spec.get("sessionAffinity") == "ClientIP":
         spec.setdefault("sessionAffinityConfig", {"clientIP": {"timeoutSeconds": 10800}})
 
@@ -330,7 +339,8 @@ def _network_policy(manifest: Manifest) -> None:
 
 
 def _role_binding(manifest: Manifest) -> None:
-    manifest.get("roleRef", {}).setdefault("apiGroup", "rbac.authorization.k8s.io")
+    role = manifest.get("roleRef", {})
+    role["apiGroup"] = role.get("apiGroup") or "rbac.authorization.k8s.io"
     for subject in manifest.get("subjects") or ():
         if subject.get("kind") in ("User", "Group"):
             subject.setdefault("apiGroup", "rbac.authorization.k8s.io")
@@ -368,6 +378,12 @@ def _pod_object(manifest: Manifest) -> None:
         resources = container.get("resources") or {}
         for name, limit in (resources.get("limits") or {}).items():
             resources.setdefault("requests", {}).setdefault(name, limit)
+
+
+def admit_pod(spec: Manifest) -> None:
+    """What the default admission plugins add to a new pod: tolerations and a priority."""
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    spec.setdefault("priority", 0)
     tolerations = spec.setdefault("tolerations", [])
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
         if not any(t.get("key") in (key, None) and t.get("effect") in ("NoExecute", None) for t in tolerations):
@@ -378,7 +394,7 @@ _SPECIAL: Mapping[str, Callable[[Manifest], None]] = {
     "deployments.apps": _deployment,
     "daemonsets.apps": _daemon_set,
     "statefulsets.apps": _stateful_set,
-    "replicasets.apps": _replica_set,
+    "limitranges": _limit_range,
     "jobs.batch": _job,
     "services": _service,
     "networkpolicies.networking.k8s.io": _network_policy,

@@ -229,6 +229,8 @@ _WORDS = {"string": "string", "boolean": "boolean", "integer": "numeric (int or 
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return "map[string]interface {}" if isinstance(value, dict) else "[]interface {}"
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

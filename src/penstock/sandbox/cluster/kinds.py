@@ -163,6 +163,7 @@ GENERATIONS = frozenset(
         "statefulsets.apps",
         "replicationcontrollers",
         "cronjobs.batch",
+        "horizontalpodautoscalers.autoscaling",
         "jobs.batch",
         "ingresses.networking.k8s.io",
         "ingressclasses.networking.k8s.io",

@@ -87,6 +87,8 @@ def _map(node: Node, value: Mapping[str, Any], path: str, unknown: list[str]) ->
             continue
         if below.always:
             out[key] = _map(below, {}, path, unknown)
+        elif below.nullable:
+            out[key] = None
         elif below.default is not None:
             out[key] = below.default
     return out

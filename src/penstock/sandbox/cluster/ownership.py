@@ -13,6 +13,7 @@ from typing import Any
 from penstock.sandbox.cluster import fieldsets
 from penstock.sandbox.cluster.fieldsets import EMPTY, Path, PathSet
 from penstock.sandbox.cluster.kinds import Kind
+from penstock.sandbox.cluster.schema import Node
 from penstock.sandbox.cluster.status import ApiError, Cause
 
 # Identity and bookkeeping belong to no manager (apiserver: managedfields stripmeta).
@@ -51,7 +52,8 @@ class Owner:
 
     def __str__(self) -> str:
         through = f' with subresource "{self.subresource}"' if self.subresource else ""
-        return f'"{self.manager}"{through} using {self.api_version}'
+        version = f" using {self.api_version}" if self.operation == "Update" else ""
+        return f'"{self.manager}"{through}{version}'
 
 
 @dataclass(slots=True)
@@ -94,6 +96,8 @@ def encode(managers: Managers) -> list[dict[str, Any]]:
             "fieldsType": "FieldsV1",
             "fieldsV1": fieldsets.to_fields_v1(managers.sets[owner]),
         }
+        if not entry["time"]:
+            del entry["time"]
         if owner.subresource:
             entry["subresource"] = owner.subresource
         entries.append(entry)
@@ -116,15 +120,21 @@ def _without(paths: PathSet, prefixes: tuple[Path, ...]) -> PathSet:
 
 
 def after_update(
-    kind: Kind, live: Mapping[str, Any], new: dict[str, Any], *, manager: str, now: str, subresource: str = ""
+    kind: Kind,
+    live: Mapping[str, Any],
+    new: Mapping[str, Any],
+    *,
+    sent: Any,
+    manager: str,
+    now: str,
+    subresource: str = "",
 ) -> list[dict[str, Any]]:
     """managedFields after a create, replace or patch: the writer owns what it changed.
 
-    `new` is what will be stored (defaulted, pruned); its own managedFields are what the client sent back: an empty list
-    resets ownership, none keeps the live entries. `live` is the empty mapping on create.
+    `new` is what will be stored (defaulted, pruned). `sent` are the managedFields the client sent back: an empty list
+    resets ownership, None keeps the live entries. `live` is the empty mapping on create.
     """
-    sent = new.get("metadata", {}).get("managedFields")
-    if sent == [{}]:
+    if sent in ([], [{}]):
         return []
     managers = decode(sent)
     if not managers.sets or subresource:
@@ -139,9 +149,7 @@ def after_update(
         return encode(managers)
     change = fieldsets.compare(old_flat, new_flat)
     prefixes = ignored(kind, subresource)
-    written = _without(change.added | change.modified, prefixes)
-    if kind.crd is None:
-        written -= _always_there(kind, new_flat)
+    written = _without(change.added | change.modified, prefixes) - _always_there(kind, new_flat)
     owner = Owner(manager, "Update", kind.api_version, subresource)
     before = managers.sets.get(owner, EMPTY)
     for other in managers.sets:
@@ -155,19 +163,26 @@ def after_update(
 
 def _always_there(kind: Kind, flat: Mapping[Path, Any]) -> set[Path]:
     """Structs a Go value always has, from the root down: they are never 'added' by anybody."""
-    found = set()
+    found: set[Path] = set()
+    if kind.crd is not None:
+        return found
     for path, value in flat.items():
         if value is not fieldsets.Mark.STRUCT and value is not fieldsets.Mark.HOLLOW:
             continue
         node = kind.schema
         for element in path:
             child = node.fields.get(element[2:]) if element.startswith("f:") and node.shape == "map" else None
-            if child is None or not child.always:
+            if child is None or not _in_go(child):
                 break
             node = child
         else:
             found.add(path)
     return found
+
+
+def _in_go(node: Node) -> bool:
+    """Whether a Go value has this field even when nobody set it: a plain struct, or a list or map without omitempty."""
+    return node.always or (node.shape in ("list", "map") and not node.type and not node.drop_zero)
 
 
 def _comparable(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,6 +200,11 @@ class Applied:
     manifest: dict[str, Any]
     managers: Managers
     owner: Owner
+    changed: bool
+    """Whether the object itself differs from the live one; when it does not, the entry's time stays as it was."""
+
+
+FIRST = "before-first-apply"
 
 
 def apply(
@@ -208,8 +228,9 @@ def apply(
     except fieldsets.SchemaMismatchError as error:
         raise untyped(kind, config, str(error.args[0])) from None
     if live and not managers.sets:
-        first = Owner("before-first-apply", "Update", kind.api_version)
-        managers.sets[first] = _without(fieldsets.members(live_flat), prefixes)
+        first = Owner(FIRST, "Update", kind.api_version)
+        managers.sets[first] = _without(frozenset(live_flat), prefixes) - _always_there(kind, live_flat)
+        managers.drop_empty()
     owner = Owner(manager, "Apply", kind.api_version, subresource)
     # A manager applies under one version at a time: its entry of an older version is the last set all the same.
     last = EMPTY
@@ -222,7 +243,13 @@ def apply(
         merged = _prune(kind, merged, last, managers) or {}
     change = fieldsets.compare(live_flat, fieldsets.flatten(schema, merged))
     _settle(managers, owner, change, force=force)
-    return Applied(manifest={"apiVersion": kind.api_version, "kind": kind.kind, **merged}, managers=managers, owner=owner)
+    merged.setdefault("metadata", {})
+    return Applied(
+        manifest={"apiVersion": kind.api_version, "kind": kind.kind, **merged},
+        managers=managers,
+        owner=owner,
+        changed=not fieldsets.same(merged, live_body),
+    )
 
 
 def _prune(kind: Kind, merged: dict[str, Any], last: PathSet, managers: Managers) -> Any:
@@ -272,5 +299,6 @@ def _conflict(conflicts: Mapping[Owner, PathSet]) -> ApiError:
 def untyped(kind: Kind, config: Mapping[str, Any], why: str) -> ApiError:
     """The configuration does not fit the schema; the real server answers 500 without a reason."""
     metadata = config.get("metadata") or {}
-    where = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {kind.api_version}, Kind={kind.kind}"
+    version = f"{kind.group}/{kind.version}"
+    where = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {version}, Kind={kind.kind}"
     return ApiError(500, "", f"failed to create typed patch object ({where}): {why}")

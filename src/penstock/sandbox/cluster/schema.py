@@ -12,7 +12,8 @@ The notation of one field in facts.json, left to right:
     map:T atomicmap:T     free keys
     list:T                replaced as a whole
     set:T list[k1,k2]:T   merged by value, or by these keys; `list[k1,k2](k):T` when strategic merge uses another key
-    = json                the default the schema states, also the zero of a field that is always there; `= {}`: such a struct
+    = json                the default the schema states, also the zero of a field that is always there; `= {}`: such a struct;
+                          `= null`: a time that is shown as null when it is not set
     ~                     left out when it has its type's zero value (Go: not a pointer, omitempty)
 """
 
@@ -48,6 +49,7 @@ class Node:
         "extra",
         "keys",
         "merge_key",
+        "nullable",
         "own_fields",
         "patch_merge",
         "retain_keys",
@@ -82,6 +84,7 @@ class Node:
         self.default = default
         self.always = False
         self.drop_zero = False
+        self.nullable = False
         self.patch_merge = False
         self.retain_keys = False
         self._type_fields: dict[str, Node] | None = None
@@ -127,7 +130,9 @@ def parse(text: str) -> Node:
     node.drop_zero = bool(match["zero"])
     if match["default"]:
         default = msgspec.json.decode(match["default"])
-        if default == {}:
+        if default is None:
+            node.nullable = True
+        elif default == {}:
             node.always = True
         else:
             node.default = default

@@ -63,10 +63,13 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def serve(state: Path, *, name: str, port: int = 0, rollout_seconds: float = 1.0) -> AsyncIterator[Server]:
+async def serve(
+    state: Path, *, name: str, port: int = 0, rollout_seconds: float = 1.0, workloads: bool = True
+) -> AsyncIterator[Server]:
     """Run a sandbox cluster on loopback until the context ends.
 
-    `port` 0 takes the port of the last run, or a free one. `rollout_seconds` is how long a pod takes to become ready.
+    `port` 0 takes the port of the last run, or a free one. `rollout_seconds` is how long a pod takes to become ready;
+    without `workloads` nobody reports on workloads, as on a bare API server.
     Raises RemoteError when the port is taken, or the state folder is in use by another cluster.
     """
     await asyncio.to_thread(_make_folder, state)
@@ -81,7 +84,7 @@ async def serve(state: Path, *, name: str, port: int = 0, rollout_seconds: float
             runner, listening = await _listen(handler, certs, port, kept.port, name)
             kept.remember_port(listening)
             try:
-                async with Controllers(api, rollout_seconds=rollout_seconds):
+                async with Controllers(api, rollout_seconds=rollout_seconds if workloads else None):
                     yield Server(name=name, port=listening, token=kept.token, ca_path=certs.ca, api=api)
             finally:
                 handler.watches.close()

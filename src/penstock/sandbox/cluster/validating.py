@@ -167,6 +167,9 @@ def _workload(manifest: Manifest) -> list[Cause]:
         causes.append(
             invalid_value("spec.template.metadata.labels", labels or None, "`selector` does not match template `labels`")
         )
+    strategy = spec.get("strategy") or {}
+    if strategy.get("type") == "Recreate" and strategy.get("rollingUpdate") is not None:
+        causes.append(forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"))
     if isinstance(replicas := spec.get("replicas"), int) and replicas < 0:
         causes.append(invalid_value("spec.replicas", replicas, "must be greater than or equal to 0"))
     policy = spec.get("template", {}).get("spec", {}).get("restartPolicy")

@@ -26,9 +26,12 @@ Key = tuple[str, str, str]
 class Controllers:
     """Runs every controller while its context is open."""
 
-    def __init__(self, api: Api, *, rollout_seconds: float) -> None:
+    def __init__(self, api: Api, *, rollout_seconds: float | None) -> None:
+        """Without `rollout_seconds` only garbage collection and namespaces are looked after."""
         self._api = api
-        self._workloads = workloads.Workloads(api, rollout_seconds=rollout_seconds, later=self.later)
+        self._workloads = (
+            None if rollout_seconds is None else workloads.Workloads(api, rollout_seconds=rollout_seconds, later=self.later)
+        )
         self._garbage = garbage.Garbage(api)
         self._due: dict[Key, None] = {}
         self._timers: list[tuple[float, Key]] = []
@@ -57,8 +60,9 @@ class Controllers:
         self._mark((change.resource, change.namespace, change.name))
         for key in self._garbage.concerned(change):
             self._mark(key)
-        for key in self._workloads.concerned(change):
-            self._mark(key)
+        if self._workloads is not None:
+            for key in self._workloads.concerned(change):
+                self._mark(key)
 
     def _mark(self, key: Key) -> None:
         self._due[key] = None
@@ -93,7 +97,8 @@ class Controllers:
             for key in batch:
                 try:
                     self._garbage.reconcile(*key)
-                    self._workloads.reconcile(*key)
+                    if self._workloads is not None:
+                        self._workloads.reconcile(*key)
                 except ApiError as error:
                     # For example a quota, or a namespace that is going: the next change brings us back.
                     log.info("sandbox controllers: %s %s/%s: %s", *key, error.message)

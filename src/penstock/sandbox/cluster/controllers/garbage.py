@@ -50,6 +50,10 @@ class Garbage:
             yield from list(self._dependents.get(metadata["uid"], {}))
             if change.namespace:
                 yield "namespaces", "", change.namespace
+        if change.kind == "DELETED" and change.resource == "pods":
+            for volume in change.manifest["spec"].get("volumes") or ():
+                if claim := (volume.get("persistentVolumeClaim") or {}).get("claimName"):
+                    yield "persistentvolumeclaims", change.namespace, claim
         for reference in metadata.get("ownerReferences") or ():
             if (owner := self._owner_key(reference, change.namespace)) is not None:
                 yield owner
@@ -100,8 +104,10 @@ class Garbage:
     def _finalize(self, kind: Kind, live: Manifest) -> None:
         """The two finalizers that are the garbage collector's own."""
         metadata = live["metadata"]
-        finalizers = list(metadata.get("finalizers") or ())
-        if "orphan" in finalizers:
+        finalizers = [name for name in metadata.get("finalizers") or () if not self._free(live, name)]
+        if finalizers != (metadata.get("finalizers") or []):
+            pass
+        elif "orphan" in finalizers:
             for key in list(self._dependents.get(metadata["uid"], {})):
                 self._cut(key, metadata["uid"])
             finalizers.remove("orphan")
@@ -122,6 +128,20 @@ class Garbage:
         else:
             return
         self._patch_metadata(kind, live, {"finalizers": finalizers or None})
+
+    def _free(self, live: Manifest, finalizer: str) -> bool:
+        """Whether a volume or claim is in nobody's use, so that its protection may end."""
+        if finalizer == "kubernetes.io/pv-protection":
+            return live.get("status", {}).get("phase") != "Bound"
+        if finalizer != "kubernetes.io/pvc-protection":
+            return False
+        name, namespace = live["metadata"]["name"], live["metadata"]["namespace"]
+        return not any(
+            (volume.get("persistentVolumeClaim") or {}).get("claimName") == name
+            for pod in self._api.store.objects("pods", namespace)
+            if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+            for volume in pod["spec"].get("volumes") or ()
+        )
 
     def _cut(self, key: Key, uid: str) -> None:
         kind, found = self._api.registry.by_key(key[0]), self._api.store.get(*key)
