@@ -123,14 +123,15 @@ def merge_references(one: tuple[NameReferences, ...], more: Iterable[NameReferen
 
 def merge_configs(one: TransformerConfig, other: TransformerConfig) -> TransformerConfig:
     """Two configurations as one. Raises FieldError when they contradict each other."""
-    if other is EMPTY_CONFIG or other == one:
+    if other is EMPTY_CONFIG or other is one:
         return one
-    if one is EMPTY_CONFIG:
+    if one is EMPTY_CONFIG and other is default_config():
         return other
     fields: dict[str, Any] = {}
     for name in PLAIN_FIELDS:
         mine, theirs = getattr(one, name), getattr(other, name)
-        fields[name] = mine if mine is theirs else sort_specs(merge_all(mine, theirs))
+        # merging even into nothing matters: a place for any kind gives way to an equal path for one kind before it
+        fields[name] = mine if mine is theirs and mine else sort_specs(merge_all(mine, theirs))
     fields["name_reference"] = (
         one.name_reference
         if one.name_reference is other.name_reference

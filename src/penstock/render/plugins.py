@@ -30,9 +30,9 @@ SHAPES: Final[Mapping[str, Any]] = {
     "PatchTransformer": kustomization.PATCH,
     "PrefixTransformer": {"prefix": "str", "fieldSpecs": _SPECS},
     "SuffixTransformer": {"suffix": "str", "fieldSpecs": _SPECS},
+    "PrefixSuffixTransformer": {"prefix": "str", "suffix": "str", "fieldSpecs": _SPECS},
     "ReplacementTransformer": {"replacements": [{**kustomization.REPLACEMENT, "path": "str"}]},
     "ReplicaCountTransformer": {"replica": kustomization.REPLICA, "fieldSpecs": _SPECS},
-    "SortOrderTransformer": {"sortOptions": kustomization.SORT_OPTIONS},
     "ValueAddTransformer": {
         "value": "str",
         "targets": [{"selector": kustomization.SELECTOR, "fieldPath": "str", "filePathPosition": "int"}],
@@ -308,8 +308,10 @@ def _affix(config: Mapping[str, Any], read: ReadFile, root: str, leniency: readi
     specs = specs_of(config)
 
     def run(resources: ResourceSet) -> None:
-        if prefix or suffix:
-            transforming.add_affix(resources, prefix, suffix, specs, note)
+        if prefix:
+            transforming.add_affix(resources, prefix, "", specs, note)
+        if suffix:
+            transforming.add_affix(resources, "", suffix, specs, note)
 
     return run
 
@@ -373,10 +375,6 @@ def sort_order(config: Mapping[str, Any] | None) -> Transform:
             resources.replace_all(ordering.legacy(resources.resources, resources.ids, first, last))
 
     return run
-
-
-def _sort(config: Mapping[str, Any], read: ReadFile, root: str, leniency: reading.Leniency, note: str) -> Transform:
-    return sort_order(config.get("sortOptions"))
 
 
 def _value_add(config: Mapping[str, Any], read: ReadFile, root: str, leniency: reading.Leniency, note: str) -> Transform:
@@ -453,9 +451,9 @@ _MAKERS: Final[Mapping[str, Maker]] = {
     "PatchTransformer": _patch,
     "PrefixTransformer": _affix,
     "SuffixTransformer": _affix,
+    "PrefixSuffixTransformer": _affix,
     "ReplacementTransformer": _replacements,
     "ReplicaCountTransformer": _replicas,
-    "SortOrderTransformer": _sort,
     "ValueAddTransformer": _value_add,
     "HashTransformer": _hash,
 }

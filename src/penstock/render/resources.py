@@ -92,7 +92,6 @@ class Resource:
     transformers: tuple[str, ...] = ()
     round_tripped: bool = False
     """Whether it went through JSON, after which null is always spelled out."""
-    helm: bool = False
     dropped: bool = False
     """Deleted by a patch; taken out of the set at the next step."""
 
@@ -159,7 +158,6 @@ class Resource:
             self.variables,
             self.transformers,
             self.round_tripped,
-            self.helm,
             self.dropped,
         )
 

@@ -69,11 +69,12 @@ _PLAIN = _Plain()
 class _Custom:
     """A node of an OpenAPI document."""
 
-    __slots__ = ("_definitions", "_schema")
+    __slots__ = ("_built_in", "_definitions", "_schema")
 
-    def __init__(self, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Mapping[str, Any], definitions: Mapping[str, Any], *, built_in: bool) -> None:
         self._schema = schema
         self._definitions = definitions
+        self._built_in = built_in
 
     @property
     def merge_keys(self) -> tuple[str, ...] | None:
@@ -106,9 +107,46 @@ class _Custom:
                 return None
             reference = schema.get("$ref")
             if not isinstance(reference, str) or not reference:
-                return _Custom(schema, self._definitions)
-            schema = self._definitions.get(reference.rpartition("/")[2])
+                return _Custom(schema, self._definitions, built_in=self._built_in)
+            name = reference.rpartition("/")[2]
+            if name not in self._definitions:
+                return _built_in_definition(name) if self._built_in else None
+            schema = self._definitions[name]
         return None
+
+
+# Where the tables have the definitions that other kinds' schemas refer to most.
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "ObjectMeta": ("v1/ConfigMap", "metadata"),
+    "DeploymentSpec": ("apps/v1/Deployment", "spec"),
+    "PodTemplateSpec": ("apps/v1/Deployment", "spec", "template"),
+    "PodSpec": ("apps/v1/Deployment", "spec", "template", "spec"),
+    "Container": ("apps/v1/Deployment", "spec", "template", "spec", "containers", "[]"),
+    "EphemeralContainer": ("apps/v1/Deployment", "spec", "template", "spec", "ephemeralContainers", "[]"),
+    "Volume": ("apps/v1/Deployment", "spec", "template", "spec", "volumes", "[]"),
+    "StatefulSetSpec": ("apps/v1/StatefulSet", "spec"),
+    "DaemonSetSpec": ("apps/v1/DaemonSet", "spec"),
+    "ReplicaSetSpec": ("apps/v1/ReplicaSet", "spec"),
+    "JobSpec": ("batch/v1/Job", "spec"),
+    "JobTemplateSpec": ("batch/v1/CronJob", "spec", "jobTemplate"),
+    "CronJobSpec": ("batch/v1/CronJob", "spec"),
+    "ServiceSpec": ("v1/Service", "spec"),
+}
+
+
+def _built_in_definition(name: str) -> MergeNode | None:
+    """A definition of Kubernetes itself by its full name, as 'io.k8s.api.core.v1.PodSpec'."""
+    if not name.startswith("io.k8s."):
+        return None
+    short, version = name.rpartition(".")[2], name.split(".")[-2]
+    path = _PARTS.get(short)
+    if path is None:
+        whole = next((kind for kind in merge_keys.KINDS if kind.endswith(f"{version}/{short}")), None)
+        return _PLAIN if whole is None else _BuiltIn(merge_keys.KINDS[whole])
+    node: MergeNode | None = _BuiltIn(merge_keys.KINDS[path[0]])
+    for step in path[1:]:
+        node = None if node is None else node.items() if step == "[]" else node.field(step)
+    return node
 
 
 class Schema:
@@ -170,7 +208,7 @@ class Schema:
             for definition in definitions.values():
                 kinds = definition.get(_GVK) if isinstance(definition, Mapping) else None
                 for entry in kinds if isinstance(kinds, list) else ():
-                    self._kinds[_type_name(entry)] = _Custom(definition, definitions)
+                    self._kinds[_type_name(entry)] = _Custom(definition, definitions, built_in=self._built_in_wanted)
         self._load_scopes()
 
     def _load_scopes(self) -> None:

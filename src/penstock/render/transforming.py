@@ -57,6 +57,7 @@ def walk(
 # -- namespace ---------------------------------------------------------------------------------------------------------
 
 SUBJECT_MODES: Final = ("defaultOnly", "none", "allServiceAccounts")
+HELM_MARK: Final = "internal.config.kubernetes.io/helm-generated"
 _BINDINGS = ("RoleBinding", "ClusterRoleBinding")
 
 
@@ -72,7 +73,7 @@ def set_namespace(
     """Put every namespaced object, and the places of `specs`, into a namespace."""
     places = Places(spec for spec in specs if spec.path != "metadata/namespace")
     for resource in resources:
-        if resource.helm:
+        if resource.texts("annotations").get(HELM_MARK) == "true":
             continue
         resources.ids.store_previous(resource)
         gvk = resource.gvk

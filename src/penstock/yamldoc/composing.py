@@ -45,7 +45,9 @@ class _Frame:
     merge_line: int = 0
     nodes: int = 1
     characters: int = 0
-    own: set[str] = field(default_factory=set)
+    duplicate: Problem | None = None
+    flow: bool = False
+    """Inside brackets or braces, this collection's own or those of one around it."""
 
 
 @dataclass(slots=True)
@@ -143,7 +145,8 @@ class Composer:
             self._fail(f"nested deeper than {MAX_DEPTH} levels", event, "YamlDepth")
         if self._stack and isinstance(self._stack[-1].value, dict) and not self._stack[-1].has_key:
             self._fail("a mapping key is a map or a list, not a string", event, "YamlKeyType")
-        frame = _Frame({} if mapping else [], event.anchor, event.start_mark.line, event.start_mark.column)
+        flow = bool(event.flow_style) or bool(self._stack and self._stack[-1].flow)
+        frame = _Frame({} if mapping else [], event.anchor, event.start_mark.line, event.start_mark.column, flow=flow)
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchored(frame.value, 0, 0, finished=False)
         self._stack.append(frame)
@@ -222,6 +225,8 @@ class Composer:
         if not isinstance(value, str):
             if self._sigs and value is not None:
                 value = _sigs_key(value)
+            elif value is not None and len(self._stack) == 1:
+                value = scalars.text_of(value)  # an object's own fields are decoded into texts, whatever they look like
             else:
                 kind = "null" if value is None else "a boolean" if isinstance(value, bool) else "a number"
                 self._problem(f"a mapping key is {kind}, not a string", event, "YamlKeyType", hint="put the key in quotes")
@@ -229,15 +234,15 @@ class Composer:
         elif isinstance(value, scalars.Timestamp):
             value = value.text
         line = event.start_mark.line
-        first = frame.keys.setdefault(value, line)
-        if value in frame.own and not self._last_duplicate_wins:
-            self._problem(
-                f"mapping key {_quoted_key(value)} already defined at line {self._first_line + first}",
-                event,
-                "YamlDuplicateKey",
+        frame.duplicate = None
+        if value in frame.keys and not (self._sigs and self._last_duplicate_wins):
+            frame.duplicate = Problem(
+                what=f"mapping key {_quoted_key(value)} already defined at line {self._first_line + frame.keys[value]}",
+                where=self._place(line, event.start_mark.column),
+                code="YamlDuplicateKey",
                 hint="remove one of the two: the other one would be lost",
             )
-        frame.own.add(value)
+        frame.keys.setdefault(value, line)
         frame.key = value
         frame.has_key = True
         return None
@@ -252,7 +257,8 @@ class Composer:
                 value = self._resolver(text)
             except scalars.NotFiniteError:
                 self._fail("infinity and not-a-number cannot be written as JSON", event, "YamlNotFinite")
-            if self._sigs and isinstance(value, scalars.Timestamp):
+            if isinstance(value, scalars.Timestamp) and (self._sigs or (":" in text and self._stack and self._stack[-1].flow)):
+                # kyaml prints and reads a document again, and between brackets it quotes a text with colons
                 return value.text
             return value
         return self._tagged(tag, text, event)
@@ -299,9 +305,15 @@ class Composer:
             frame.has_key = False
         else:
             assert frame.key is not None
+            if frame.duplicate is not None and not self._harmless(frame.value.get(frame.key), value):
+                self._problems.append(frame.duplicate)
             frame.value[frame.key] = value
             frame.has_key = False
         return value
+
+    def _harmless(self, first: Any, second: Any) -> bool:
+        """In a kustomization file the same scalar said twice loses nothing, and templates do write apiVersion twice."""
+        return self._sigs and not isinstance(first, dict | list) and type(first) is type(second) and first == second
 
     def _place(self, line: int, column: int) -> Place:
         return Place(path=self._path, line=self._first_line + line, column=column + 1)

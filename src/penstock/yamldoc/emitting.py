@@ -1,9 +1,9 @@
 """Plain values in, the YAML text that kustomize would print out, byte for byte.
 
 kustomize prints an object by way of JSON and go-yaml v2: keys in natural order, sequences not indented under their
-key, no folding, literal blocks for text with line breaks, quotes only where the text would be read as something else.
-The rules are libyaml's scalar analysis, which go-yaml v2 carries over; what differs from other printers is named at
-its place.
+key, literal blocks for text with line breaks, quotes only where the text would be read as something else.
+Lines are folded at spaces once they are past 80 columns. The rules are libyaml's scalar analysis and writing, which
+go-yaml v2 carries over; what differs from other printers is named at its place.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from penstock.yamldoc import scalars
 
 LONGEST_SIMPLE_KEY: Final = 128
 """Longer keys are written in the '? key' form."""
+WIDTH: Final = 80
+"""A line that is longer may be broken at its next space."""
 
 _WORD = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*\Z")
 _ORDERED = re.compile(r"[A-Za-z./-]*\Z")
@@ -42,6 +44,7 @@ _ESCAPES = {
     "\u2028": "\\L",
     "\u2029": "\\P",
 }
+_UNPRINTABLE = re.compile("[\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _ESCAPED = re.compile('[^\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]|["\\\\\u2028\u2029]')
 
 
@@ -73,9 +76,9 @@ def _mapping(value: dict[str, Any], pad: str, out: list[str], first: str | None 
         if kind is str:
             if text is None:
                 append(_long_key(lead, key, inner))
-                append(f" {_text(item, inner)}\n")
+                append(f" {_text(item, inner, len(pad) + 2)}\n")
             else:
-                append(f"{lead}{text} {_text(item, inner)}\n")
+                append(f"{lead}{text} {_text(item, inner, len(lead) + len(text) + 1)}\n")
         elif kind is dict and item:
             if text is None:
                 append(_long_key(lead, key, inner))
@@ -105,7 +108,7 @@ def _sequence(value: list[Any], pad: str, out: list[str], first: str | None = No
     for item in value:
         kind = type(item)
         if kind is str:
-            out.append(f"{lead}- {_text(item, inner)}\n")
+            out.append(f"{lead}- {_text(item, inner, len(lead) + 2)}\n")
         elif kind is dict and item:
             _mapping(item, inner, out, lead + "- ")
         elif kind is list and item:
@@ -128,7 +131,7 @@ def _leaf(value: Any, pad: str) -> str:
     if isinstance(value, float):
         return scalars.format_float(value)
     if isinstance(value, str):
-        return _text(str(value), pad)
+        return _text(str(value), pad, len(pad))
     if isinstance(value, dict):
         return "{}"
     if isinstance(value, list):
@@ -136,15 +139,51 @@ def _leaf(value: Any, pad: str) -> str:
     raise TypeError(f"not a JSON value: {type(value).__name__}")
 
 
-def _text(text: str, pad: str) -> str:
-    """A string in the style go-yaml v2 picks."""
+def _text(text: str, pad: str, column: int) -> str:
+    """A string in the style go-yaml v2 picks; `column` is where it starts, `pad` where its further lines do."""
     if len(text) <= 256:
-        short = _short_text(text)
-        if short is not None:
-            return short
+        styled = _short_text(text)
     elif "\n" not in text and "\u2028" not in text and "\u2029" not in text:
-        return _one_line(text)
-    return _many_lines(text, pad)
+        styled = _one_line(text)
+    else:
+        styled = None
+    if styled is None:
+        styled = _many_lines(text, pad)
+        if styled[0] != '"':
+            return styled
+    if column + len(styled) > WIDTH and " " in styled:
+        return _folded(styled, pad, column)
+    return styled
+
+
+def _folded(styled: str, pad: str, column: int) -> str:
+    """The line broken at single spaces wherever it is already past the width."""
+    quote = styled[0] if styled[0] in "'\"" else ""
+    last = len(styled) - 1 - len(quote)
+    first = len(quote)
+    out: list[str] = []
+    after_space = False
+    for position, character in enumerate(styled):
+        if character != " ":
+            out.append(character)
+            column += 1
+            after_space = False
+            continue
+        follows = styled[position + 1 : position + 2]
+        breakable = not after_space and column > WIDTH
+        if quote:
+            breakable = breakable and first < position < last
+        if breakable and (follows != " " or quote == '"'):
+            out.append("\n" + pad)
+            column = len(pad)
+            if follows == " ":
+                out.append("\\")
+                column += 1
+        else:
+            out.append(" ")
+            column += 1
+        after_space = True
+    return "".join(out)
 
 
 @lru_cache(maxsize=32768)
@@ -189,6 +228,13 @@ def _double(text: str) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     character = match[0]
+    if _UNPRINTABLE.match(character):
+        # kustomize writes it raw into JSON, where its own YAML reader then stumbles over it
+        raise errors.invalid(
+            f"a text holds the character U+{ord(character):04X}, which cannot be written",
+            hint="only printable characters, tabs and line breaks can be part of a manifest",
+            code="YamlCharacter",
+        )
     known = _ESCAPES.get(character)
     if known is not None:
         return known
@@ -285,7 +331,7 @@ def _key_text(key: str) -> str | None:
 
 
 def _long_key(lead: str, key: str, pad: str) -> str:
-    return f"{lead}? {_text(key, pad)}\n{' ' * (len(pad) - 2)}:"
+    return f"{lead}? {_text(key, pad, len(lead) + 2)}\n{' ' * (len(pad) - 2)}:"
 
 
 def _natural(one: str, other: str) -> int:
