@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -121,12 +121,16 @@ def _show_group(group: ExceptionGroup[Exception]) -> int:
     return max(error.exit_code for error in _leaves(expected) if isinstance(error, errors.PenstockError))
 
 
-def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
-    return [leaf for error in group.exceptions for leaf in (_leaves(error) if isinstance(error, ExceptionGroup) else [error])]
+def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
-    return _leaves(group)[0]
+    return next(_leaves(group))
 
 
 def _report_bug(error: Exception) -> int:
