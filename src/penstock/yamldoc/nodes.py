@@ -172,6 +172,7 @@ class _Builder:
         self.line = line
         self.events: Any = CParser(text)
         self.anchors: dict[str, Node] = {}
+        self.questions = "?" in text
 
     def document(self) -> Node | None:
         event = self.events.get_event()
@@ -231,7 +232,7 @@ class _Builder:
             if not isinstance(key, Scalar) or key.value in keys or key.style == "|" or key.style == ">" or key.anchor or key.tag:
                 opaque = True
             else:
-                opaque = opaque or _explicit(self.text, key.start)
+                opaque = opaque or (self.questions and _explicit(self.text, key.start))
                 keys[key.value] = entry
         flow = bool(event.flow_style)
         end = _closed(following) if flow or not entries else entries[-1].end
@@ -372,7 +373,10 @@ class Canon:
     def _mapping(self, node: Mapping) -> int:
         if node.opaque:
             return self.number(("opaque", node.tag, *((self.of(entry.key), self.of(entry.value)) for entry in node.entries)))
-        return self.mapping({key: self.of(value) for key, value in effective(node).items()}, node.tag)
+        if "<<" in node.keys:
+            return self.mapping({key: self.of(value) for key, value in effective(node).items()}, node.tag)
+        of = self.of
+        return self.number(("map", node.tag, *sorted([(key, of(entry.value)) for key, entry in node.keys.items()])))
 
     @staticmethod
     def _scalar(node: Scalar) -> tuple[Any, ...]:
