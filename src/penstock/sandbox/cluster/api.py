@@ -106,7 +106,14 @@ class Api:
         self._fill_new(kind, shaped)
         self._allocate(kind, shaped, None)
         self._validate(kind, shaped, None)
-        return shaped if call.dry_run else self.store.put(kind.key, shaped)
+        if kind.key == CRD_KEY:
+            shaped["status"] = customs.status_of(shaped, now)
+        if call.dry_run:
+            return shaped
+        stored = self.store.put(kind.key, shaped)
+        if kind.key == CRD_KEY:
+            self.register(stored)
+        return stored
 
     def _fill_new(self, kind: Kind, manifest: Manifest) -> None:
         metadata = manifest["metadata"]
