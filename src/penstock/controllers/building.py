@@ -79,11 +79,22 @@ def unchanged(tree: Tree, rendered: Rendered) -> bool:
 def _build(build: Build, tree: Tree, spec: KustomizationSpec, name: Key, variables: Mapping[str, str] | None, key: str) -> Built:
     namespace, own_name = name
     rendered = build(tree, spec.raw, name=own_name, namespace=namespace, variables=variables)
+    if incomplete := _incomplete(rendered):
+        raise InputError(incomplete)
     desired = planning.desired(rendered, Owner(own_name, namespace))
     problems = [*_encrypted(desired), *_doubled(desired)]
     if problems:
         raise InputError(problems)
     return Built(key=key, rendered=rendered, desired=desired)
+
+
+def _incomplete(rendered: Rendered) -> list[Problem]:
+    """What has no name, kind or version is not an object."""
+    return [
+        Problem(what="an object needs apiVersion, kind and metadata.name", where=each.origin.place, code=flux.BUILD_FAILED)
+        for each in rendered.objects
+        if not (each.manifest.get("apiVersion") and each.id.kind and each.id.name)
+    ]
 
 
 def _encrypted(desired: tuple[Desired, ...]) -> list[Problem]:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from penstock.apply import planning
 from penstock.apply.guard import Hold
@@ -39,7 +39,15 @@ from penstock.ports.cluster import ApiResource, Cluster
 _log = logging.getLogger(__name__)
 DEPENDENCY_RETRY = timedelta(seconds=30)
 FIRST_RETRY = timedelta(seconds=1)
+HAND_OVER_RETRY = timedelta(seconds=10)
 _APPLIED = ("created", "configured", "deleted")
+
+
+class Claims(Protocol):
+    """Knows what the other Kustomizations of the cluster are about to apply."""
+
+    async def __call__(self, owner: Owner, source: Source, ids: Collection[ResourceId]) -> Collection[ResourceId]:
+        """Those of `ids` that another Kustomization's build has."""
 
 
 class NotReadyError(PenstockError):
@@ -97,6 +105,7 @@ class KustomizationReconciler:
     events: Events
     build: Build
     slots: asyncio.Semaphore
+    claims: Claims
     default_service_account: str = ""
     no_cross_namespace_refs: bool = False
     prune_guard: bool = True
@@ -158,7 +167,7 @@ class _Pass:
             built = await self._build(source, cluster)
             plan = await self._plan(built, cluster)
             await self._execute(plan, cluster)
-            pruned = await self._prune(plan, cluster)
+            pruned = await self._prune(plan, cluster, source)
         checked = await self._check_health(built, cluster)
         if checked is None:
             return Result(manifest=self.manifest, after=timedelta(0))
@@ -276,7 +285,7 @@ class _Pass:
         if lines:
             self._event(flux.PROGRESSING, "\n".join(lines))
 
-    async def _prune(self, plan: Plan, cluster: Cluster) -> Pruned | None:
+    async def _prune(self, plan: Plan, cluster: Cluster, source: Source) -> Pruned | None:
         """Delete what is stale; what could not be deleted stays in the inventory."""
         if not plan.stale:
             self.inventory = plan.desired
@@ -292,6 +301,7 @@ class _Pass:
             digest=self.digest,
             annotations=specs.annotations_of(self.manifest),
             guarded=self.about.prune_guard,
+            claimed=await self.about.claims(self.owner, source, plan.stale),
         )
         self.changes += done.changes
         left = self.inventory.only(key for key in plan.stale if key not in done.settled)
@@ -417,7 +427,8 @@ class _Pass:
             took = duration.show(timedelta(seconds=round(self.about.clock.monotonic() - self.started, 3)))
             text = f"Reconciliation finished in {took}, next run in {duration.show(self.spec.interval)}"
             self._event(flux.RECONCILIATION_SUCCEEDED, text, commit_status="update")
-        return Result(manifest=self.manifest, after=self.spec.interval)
+        handing_over = pruned is not None and pruned.handing_over
+        return Result(manifest=self.manifest, after=HAND_OVER_RETRY if handing_over else self.spec.interval)
 
     def _attempt(self, outcome: str) -> dict[str, Any]:
         """The status fields that every attempt leaves."""

@@ -77,6 +77,9 @@ class LiveView:
         if known is None or _number(found) >= _number(known):
             self.objects[found.id] = found
         self.verified[found.id] = Verified(desired=wanted, live=found.digest)
+        if known is not None and known.owner is not None and known.owner != found.owner:
+            # handed over: who had it before can let go of it now
+            self._on_touch(known.owner, found.id, True)
         return found
 
     def forget(self, id: ResourceId) -> None:  # noqa: A002 - what the house calls it

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import random
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 from penstock.apply.marks import Owner
 from penstock.controllers import artifacts, building, gitrepository, specs, watching
 from penstock.controllers.artifacts import Storage
-from penstock.controllers.gitrepository import GitReconciler, Sources
+from penstock.controllers.gitrepository import GitReconciler, Source, Sources
 from penstock.controllers.kustomization import KustomizationReconciler, Memory, Result
 from penstock.controllers.live import LiveView
 from penstock.controllers.metrics import Metrics
@@ -79,6 +79,11 @@ class _Actor:
         self._wake = asyncio.Event()
         self._wake.set()
         self._gone = False
+
+    @property
+    def poked(self) -> bool:
+        """Whether there is a reason to look that nobody has looked into."""
+        return self._wake.is_set()
 
     def poke(self) -> None:
         """There is a reason to look."""
@@ -164,6 +169,11 @@ class Manager:
     @property
     def stopping(self) -> bool:
         return self.stop_requested.is_set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any object is being worked on or is about to be."""
+        return any(actor.busy or actor.poked for actor in (*self._git_actors.values(), *self._actors.values()))
 
     def poke(self, url: str | None = None) -> int:
         """Fetch now what has this URL (all for None); returns how many GitRepositories that are. Never raises: a push
@@ -265,6 +275,7 @@ class Manager:
             events=self._events,
             build=self.options.build or building.flux_build(),
             slots=asyncio.Semaphore(self.options.concurrent),
+            claims=self._claimed,
             default_service_account=self.options.default_service_account,
             no_cross_namespace_refs=self.options.no_cross_namespace_refs,
             prune_guard=self.options.prune_guard,
@@ -384,6 +395,25 @@ class Manager:
         return bool(spec.get("wait") or spec.get("healthChecks"))
 
     # the work
+
+    async def _claimed(self, owner: Owner, source: Source, ids: Collection[ResourceId]) -> Collection[ResourceId]:
+        """What others are about to apply: those on the same source are built at this revision to find out, and keep that
+        build for themselves. A build that fails says nothing new, so the one before it counts."""
+        wanted: set[ResourceId] = set()
+        sought = set(ids)
+        for key, actor in list(self._actors.items()):
+            manifest = self._seen.get(key)
+            if key == (owner.namespace, owner.name) or manifest is None or manifest["metadata"].get("deletionTimestamp"):
+                continue
+            spec = specs.kustomization(manifest)
+            if not spec.suspend and _source_key(manifest) == _source_key(self._seen[(owner.namespace, owner.name)]):
+                with contextlib.suppress(PenstockError):
+                    variables = await building.variables(self._cluster, spec, key[0])
+                    build = self.options.build or building.flux_build()
+                    actor.memory.built = await building.built(build, source.tree, spec, key, variables, actor.memory.built)
+            if actor.memory.built is not None:
+                wanted |= sought & {each.id for each in actor.memory.built.desired}
+        return wanted
 
     def _started(self, key: Key, work: Callable[[_Actor], Coroutine[Any, Any, timedelta | None]]) -> _Actor:
         assert self._tasks is not None

@@ -38,6 +38,8 @@ class Pruned:
     failures: list[str] = field(default_factory=list)
     held: Hold | None = None
     warnings: list[str] = field(default_factory=list)
+    handing_over: set[ResourceId] = field(default_factory=set)
+    """Another Kustomization's build has them, but it has not applied them yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Pruner:
         self._view = view
         self._owner = owner
         self._own = own
+        self._claimed: Collection[ResourceId] = ()
         self.done = Pruned()
 
     async def run(
@@ -65,8 +68,13 @@ class Pruner:
         digest: str,
         annotations: Mapping[str, str],
         guarded: bool = True,
+        claimed: Collection[ResourceId] = (),
     ) -> Pruned:
-        """Delete the stale objects, last applied first. A read that fails settles nothing: unknown is not gone."""
+        """Delete the stale objects, last applied first. A read that fails settles nothing: unknown is not gone.
+
+        claimed: what other Kustomizations are about to apply; it is left for them.
+        """
+        self._claimed = claimed
         doomed: list[_Doomed] = []
         for id in stale:  # noqa: A001 - what the house calls it
             try:
@@ -111,6 +119,9 @@ class Pruner:
             if live.manifest["metadata"].get("deletionTimestamp"):
                 # accepted before; its finalizers take their time (A24)
                 self.done.settled.add(id)
+                return None
+            if id in self._claimed:
+                self.done.handing_over.add(id)
                 return None
             return _Doomed(id=id, resource=resource, live=live)
         self.done.settled.add(id)

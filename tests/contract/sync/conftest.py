@@ -241,6 +241,26 @@ class World:
         found: Manifest = await self.until(look, f"{kind} {name} there")
         return found
 
+    async def synced(self, files: Mapping[str, str | None], **spec: Any) -> str:
+        """Commit, create source and Kustomization, start, wait: the usual beginning; the revision."""
+        commit = self.repo.commit(files)
+        await self.source()
+        await self.kustomization(**spec)
+        await self.start()
+        revision = f"main@sha1:{commit}"
+        await self.until_applied(revision)
+        return revision
+
+    async def settled(self) -> None:
+        """Wait until every pass that is under way has ended."""
+        assert self.manager is not None
+
+        async def idle() -> bool:
+            assert self.manager is not None
+            return not self.manager.busy
+
+        await self.until(idle, "all passes ended")
+
     async def _statuses(self) -> str:
         lines = []
         for group, kind in ((flux.SOURCE_GROUP, flux.GIT_REPOSITORY), (flux.KUSTOMIZE_GROUP, flux.KUSTOMIZATION)):
@@ -248,15 +268,14 @@ class World:
             assert resource is not None
             for item in (await self.cluster.list(resource, self.namespace)).items:
                 lines.append(f"{kind}/{item['metadata']['name']}")
-                for each in conditions.of(item):
-                    lines.append(f"  {each.type}={each.status} {each.reason}: {each.message}")
+                lines += [f"  {each.type}={each.status} {each.reason}: {each.message}" for each in conditions.of(item)]
         return "\n".join(lines)
 
 
 def _build():
     from penstock import render
 
-    if hasattr(render, "flux_build"):
+    with contextlib.suppress(ImportError, AttributeError):
         return render.flux_build
     import hashlib
 
@@ -283,7 +302,9 @@ def _build():
                         if document.value:
                             place = Place(path=path, line=document.line)
                             objects.append(
-                                RenderedObject(id=ResourceId.of(document.value), manifest=document.value, origin=Origin(place=place))
+                                RenderedObject(
+                                    id=ResourceId.of(document.value), manifest=document.value, origin=Origin(place=place)
+                                )
                             )
 
         walk(str(spec.get("path") or "").strip("./"))

@@ -15,6 +15,7 @@ from penstock.model.errors import RefusedError, RemoteError, TransientError
 from penstock.ports.cluster import ApiResource
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_FRESH_SECONDS = 0.2
 Fetch = Callable[[str, str], Awaitable[Any]]
 """Path and Accept header to the decoded answer."""
 
@@ -28,7 +29,7 @@ class _Known:
 
 
 class Discovery:
-    """Discovery with a cache; a miss refreshes it once, and at most once a second."""
+    """Discovery with a cache; a miss refreshes it once, and not more often than every `_FRESH_SECONDS`."""
 
     def __init__(self, fetch: Fetch, monotonic: Callable[[], float]) -> None:
         self._fetch = fetch
@@ -60,7 +61,7 @@ class Discovery:
         async with self._lock:
             if self._known is not None and self._known is not seen:
                 return self._known
-            if self._known is not None and self._monotonic() - self._read_at < 1.0 and not self._known.failing:
+            if self._known is not None and self._monotonic() - self._read_at < _FRESH_SECONDS and not self._known.failing:
                 return self._known
             self._known = await self._read()
             self._read_at = self._monotonic()
