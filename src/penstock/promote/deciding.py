@@ -139,15 +139,15 @@ def _open_already(state: State, pull: Pull) -> Decision:
         return Decision(
             action="update", reason=f"{state.change.source} moved on to {state.change.commit[:7]}", draft=draft, push=True
         )
+    waiting = [one for one in state.verdicts if one.state != "passed"]
+    if not waiting and not pull.draft and state.auto_merge:
+        return Decision(action="merge", reason="every gate is green")
     if not pull.told or draft != pull.draft:
         return Decision(action="update", reason="there is news to tell", draft=draft)
     if draft:
         return Decision(action="wait", reason=f"#{pull.number} is a draft", draft=True, who="person")
-    waiting = [one for one in state.verdicts if one.state != "passed"]
     if waiting:
         reason = "; ".join(one.text for one in waiting)
         who = next((one.who for one in waiting if one.who == "person"), waiting[0].who)
         return Decision(action="wait", reason=reason, who=who)
-    if not state.auto_merge:
-        return Decision(action="wait", reason=f"#{pull.number} is ready for a person to merge", who="person")
-    return Decision(action="merge", reason="every gate is green")
+    return Decision(action="wait", reason=f"#{pull.number} is ready for a person to merge", who="person")

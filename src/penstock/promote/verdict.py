@@ -6,13 +6,14 @@ objects only: what the files look like does not matter here. Values of Secrets a
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from penstock.merge import selecting
-from penstock.model.fieldpath import FieldPath, Keyed
+from penstock.model.fieldpath import FieldPath, Keyed, Step
 from penstock.model.pipeline import Difference
 from penstock.model.rendered import RenderedObject
 from penstock.model.resource import ResourceId
@@ -27,6 +28,7 @@ _LIST_KEYS = (("name",), ("containerPort", "protocol"), ("port", "protocol"), ("
 _SECRET_FIELDS = ("data", "stringData")
 
 Value = Any
+Selectors = Sequence[tuple[Difference, selecting.Selector]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ def compare(
     `picked`: fields a person decided to keep.
     """
     sides = _Sides(source, before, after, base)
-    selectors = [(difference, selecting.Selectors([parsed])) for difference in differences if (parsed := _selector(difference))]
+    selectors = [(difference, parsed) for difference in differences if (parsed := _selector(difference))]
     rows: list[Row] = []
     changed, created, deleted = [], [], []
     for key in sides.ids():
@@ -139,7 +141,7 @@ def _object_rows(
     name: str,
     key: ResourceId,
     sides: _Sides,
-    selectors: Sequence[tuple[Difference, selecting.Selectors]],
+    selectors: Selectors,
     picked: Sequence[str],
 ) -> Iterator[Row]:
     source, before, after = sides.source.get(key), sides.before.get(key), sides.after.get(key)
@@ -177,7 +179,7 @@ def _row(
     path: FieldPath,
     values: Sequence[Value],
     base: Mapping[FieldPath, Value] | None,
-    selectors: Sequence[tuple[Difference, selecting.Selectors]],
+    selectors: Selectors,
     picked: Sequence[str],
 ) -> Row:
     source, before, after = values
@@ -212,14 +214,38 @@ def _selector(difference: Difference) -> selecting.Selector | None:
         return None  # `check` tells; the merge refuses it.
 
 
-def _declared(key: ResourceId, path: FieldPath, selectors: Sequence[tuple[Difference, selecting.Selectors]]) -> Difference | None:
+def _declared(key: ResourceId, path: FieldPath, selectors: Selectors) -> Difference | None:
+    document = f"#{key.kind}/{key.name}".lower()
     for difference, one in selectors:
-        state = one.start("", f"#{key.kind}/{key.name}")
-        for step in path:
-            state = one.down(state, step)
-        if one.covering(state) >= 0:
+        if fnmatch.fnmatchcase(document, one.document.lower() or "*") and _covers(one.steps, path):
             return difference
     return None
+
+
+def _covers(wanted: Sequence[Step], path: FieldPath) -> bool:
+    """Whether a field, or something around it, is the one named; keys with dots may be named without quotes."""
+    if not wanted:
+        return True
+    if not path:
+        return False
+    if _is_step(wanted[0], path[0]):
+        return _covers(wanted[1:], path[1:])
+    name = path[0]
+    if not isinstance(name, str) or "." not in name:
+        return False
+    for used in range(2, len(wanted) + 1):
+        if ".".join(str(step) for step in wanted[:used]) == name:
+            return _covers(wanted[used:], path[1:])
+    return False
+
+
+def _is_step(wanted: Step, step: Step) -> bool:
+    if wanted == selecting.ANY or wanted == step:
+        return True
+    if not isinstance(wanted, Keyed) or not isinstance(step, Keyed):
+        return False
+    values = dict(step.keys)
+    return all(name in values and value in (selecting.ANY, values[name]) for name, value in wanted.keys)
 
 
 def _shown(key: ResourceId, path: FieldPath, value: Value, values: Sequence[Value]) -> str | Missing:

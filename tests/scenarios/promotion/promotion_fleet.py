@@ -1,0 +1,233 @@
+"""A small fleet for promotion scenarios: a real Git server with a forge, one Kubernetes-compatible API per environment, and
+the controller under test. Sync is played by writing the status that Flux writes, so that a scenario says exactly what each
+cluster shows; one scenario beside these runs the real sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from penstock import controllers, render, source
+from penstock.adapters import git, kube
+from penstock.adapters.forge import connect
+from penstock.app import init
+from penstock.controllers.promotion import Controller, Done
+from penstock.model.values import EnvName
+from penstock.ports.cluster import Cluster
+from penstock.ports.forge import Forge, PullRequest
+from penstock.promote.evidence import stamp
+from penstock.sandbox import cluster as sandbox_cluster
+from penstock.sandbox import forge as sandbox_forge
+
+ENVIRONMENTS = ("dev", "staging", "prod")
+WEB = "clusters/{}/apps/web/"
+
+
+@dataclass
+class Clock:
+    """A wall clock that stands still until a scenario turns it."""
+
+    moment: datetime = field(default_factory=lambda: datetime(2026, 3, 2, 14, 0, tzinfo=UTC))
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("a pass must not sleep")
+
+    def turn(self, **by: float) -> None:
+        self.moment += timedelta(**by)
+
+
+@dataclass
+class Fleet:
+    """What a scenario plays with."""
+
+    folder: Path
+    url: str
+    mirror: git.Mirror
+    forges: Mapping[str, Forge]
+    clusters: Mapping[EnvName, Cluster]
+    clock: Clock
+    server: sandbox_forge.Server
+    done: list[Done] = field(default_factory=list)
+
+    def controller(self, forge: Forge | None = None, repo: Any = None) -> Controller:
+        """A new one, as after a restart."""
+        return Controller(
+            repo=repo or self.mirror,
+            forge=forge or self.forges["penstock"],
+            clusters=self.clusters,
+            clock=self.clock,
+            tell=self.done.append,
+        )
+
+    async def git(self, *arguments: str) -> str:
+        return await git_command("-C", str(self.folder / "work"), *arguments)
+
+    async def commit(self, message: str, files: Mapping[str, str | None], *, push: bool = True) -> str:
+        """A person's commit on main."""
+        await self.git("checkout", "-q", "-B", "main")
+        await self.git("pull", "-q", "--rebase", self.url, "main")
+        for name, content in files.items():
+            path = self.folder / "work" / name
+            if content is None:
+                path.unlink()
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(content)
+        await self.git("add", "-A")
+        await self.git("commit", "-q", "-m", message)
+        if push:
+            await self.git("push", "-q", self.url, "main")
+        return await self.git("rev-parse", "HEAD")
+
+    async def read(self, name: str) -> str:
+        """A file as it is on main now."""
+        await self.git("fetch", "-q", self.url, "main")
+        return await self.git("show", f"FETCH_HEAD:{name}") + "\n"
+
+    async def edit(self, message: str, name: str, old: str, new: str) -> str:
+        text = await self.read(name)
+        assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {name}"
+        return await self.commit(message, {name: text.replace(old, new)})
+
+    async def raise_timeout(self, environment: str = "dev", to: str = "20s", was: str = "10s") -> str:
+        path = WEB.format(environment) + "config.yaml"
+        return await self.edit(f"raise checkout timeout to {to}", path, f"checkout_timeout: {was}", f"checkout_timeout: {to}")
+
+    async def syncs(self, environment: str, *, healthy: bool = True, digest: str = "", commit: str = "") -> str:
+        """The environment's cluster shows that main was applied there, as Flux writes it."""
+        await self.mirror.fetch()
+        tip = self.mirror.resolve(commit or "main")
+        assert tip is not None
+        found = source.discover(self.mirror.tree(tip)).environment(environment)
+        assert found is not None and found.kustomization is not None
+        built = render.flux_build(self.mirror.tree(tip), found.kustomization.spec, name=environment, namespace="flux-system")
+        cluster = self.clusters[EnvName(environment)]
+        resource = await cluster.resource("kustomize.toolkit.fluxcd.io", "Kustomization", "v1")
+        assert resource is not None
+        live = await cluster.apply(resource, found.kustomization.manifest, field_manager="flux")
+        await cluster.patch(
+            resource,
+            "flux-system",
+            environment,
+            {"status": self._status(live, tip, digest or built.digest, healthy)},
+            kind="merge",
+            subresource="status",
+        )
+        return tip
+
+    def _status(self, live: Mapping[str, Any], tip: str, digest: str, healthy: bool) -> dict[str, Any]:
+        now, generation = stamp(self.clock.now()), live["metadata"]["generation"]
+        state, reason = ("True", "ReconciliationSucceeded") if healthy else ("False", "HealthCheckFailed")
+        before = dict(live.get("status") or {})
+        conditions = [
+            {
+                "type": kind,
+                "status": state,
+                "reason": reason,
+                "message": "so",
+                "observedGeneration": generation,
+                "lastTransitionTime": now,
+            }
+            for kind in ("Ready", "Healthy")
+        ]
+        entry = {
+            "digest": digest,
+            "firstReconciled": now,
+            "lastReconciled": now,
+            "lastReconciledDuration": "1s",
+            "lastReconciledStatus": reason,
+            "totalReconciliations": 1,
+            "metadata": {"revision": f"main@sha1:{tip}"},
+        }
+        past = [one for one in before.get("history") or () if (one["digest"], one["lastReconciledStatus"]) != (digest, reason)]
+        applied = {"lastAppliedRevision": f"main@sha1:{tip}"} if healthy else {}
+        return {
+            "observedGeneration": generation,
+            "lastAttemptedRevision": f"main@sha1:{tip}",
+            "conditions": conditions,
+            "history": [entry, *past][:5],
+        } | applied
+
+    async def settle(self, controller: Controller | None = None) -> list[str]:
+        """Pass after pass until nothing is left to do; the steps taken."""
+        controller = controller or self.controller()
+        before = len(self.done)
+        for _ in range(30):
+            report = await controller.once()
+            assert not report.problems, report.problems
+            if not report.again:
+                return [f"{one.action} {one.unit} -> {one.target}" for one in self.done[before:]]
+        raise AssertionError(f"does not come to rest: {[str(one) for one in self.done[before:]]}")
+
+    async def pulls(self, state: Any = "open") -> list[PullRequest]:
+        return list(await self.forges["penstock"].pulls(state=state))
+
+    async def the_pull(self) -> PullRequest:
+        pulls = await self.pulls()
+        assert len(pulls) == 1, [pull.title for pull in pulls]
+        return pulls[0]
+
+    async def approve(self, pull: PullRequest, user: str = "reviewer") -> None:
+        await self.forges[user].review(pull.number, state="approved", commit=pull.head_sha)
+
+    async def drawing(self) -> str:
+        """Pull requests, oldest first, and branches beside main."""
+        pulls = [f"#{one.number} {one.head} {one.state}{' draft' if one.draft else ''}: {one.title}" for one in await self.pulls("all")]
+        await self.mirror.fetch()
+        branches = sorted(name for name in self.mirror.branches() if name != "main")
+        return "\n".join([*reversed(pulls), *branches])
+
+
+async def git_command(*arguments: str) -> str:
+    """The ordinary git client; what it printed, without the last line end."""
+    process = await asyncio.create_subprocess_exec("git", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    out, problem = await process.communicate()
+    assert process.returncode == 0, problem.decode()
+    return out.decode().strip()
+
+
+@contextlib.asynccontextmanager
+async def running(tmp_path: Path) -> AsyncIterator[Fleet]:
+    """A fleet of three environments that all run what main has."""
+    async with contextlib.AsyncExitStack() as stack:
+        server = await stack.enter_async_context(sandbox_forge.serve(tmp_path / "forge"))
+        await server.create_repo("fleet", owner="platform")
+        url = server.clone_url("fleet", user="developer")
+        work = tmp_path / "work"
+        init.repository(work, url=server.clone_url("fleet"))
+        for key, value in {"user.name": "Dana Developer", "user.email": "dana@shop.example"}.items():
+            await git_command("-C", str(work), "config", key, value)
+        await git_command("-C", str(work), "push", "-q", url, "HEAD:refs/heads/main")
+        mirror = git.Mirror(
+            server.clone_url("fleet"),
+            tmp_path / "mirror.git",
+            credentials=git.Credentials(username="penstock", password=server.token("penstock")),
+        )
+        forges = {
+            user: await stack.enter_async_context(connect("gitea", server.url, "platform/fleet", token=server.token(user)))
+            for user in ("developer", "reviewer", "penstock")
+        }
+        clusters: dict[EnvName, Cluster] = {}
+        for name in ENVIRONMENTS:
+            running = await stack.enter_async_context(sandbox_cluster.serve(tmp_path / name, name=name, workloads=False))
+            client = kube.connect_to(running.url, token=running.token, ca_path=running.ca_path, name=name)
+            clusters[EnvName(name)] = await stack.enter_async_context(client)
+            await controllers.install(clusters[EnvName(name)])
+        fleet = Fleet(
+            folder=tmp_path, url=url, mirror=mirror, forges=forges, clusters=clusters, clock=Clock(), server=server
+        )
+        for name in ENVIRONMENTS:
+            await fleet.syncs(name)
+        yield fleet
