@@ -226,7 +226,8 @@ class Composer:
             if self._sigs and value is not None:
                 value = _sigs_key(value)
             elif value is not None and len(self._stack) == 1:
-                value = scalars.text_of(value)  # an object's own fields are decoded into texts, whatever they look like
+                # an object's own fields are decoded into texts, whatever they look like
+                value = getattr(event, "value", None) or scalars.text_of(value)
             else:
                 kind = "null" if value is None else "a boolean" if isinstance(value, bool) else "a number"
                 self._problem(f"a mapping key is {kind}, not a string", event, "YamlKeyType", hint="put the key in quotes")
@@ -252,7 +253,7 @@ class Composer:
         text: str = event.value
         if tag is None or (tag == "!" and event.style):
             if event.style:
-                return text
+                return refolded(text) if event.style == ">" and not self._sigs else text
             try:
                 value = self._resolver(text)
             except scalars.NotFiniteError:
@@ -344,6 +345,36 @@ class Composer:
         if self._root_done:
             text, code = f"content after the end of the document ({what})", "TrailingContent"
         return InputError([*self._problems, Problem(what=text, where=where, code=code, hint=hint)])
+
+
+_NOT_FOLDED = re.compile(" \\n| \\Z|[^\\n\\t -~\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]|[\u2028\u2029]")
+
+
+def refolded(text: str) -> str:
+    """What is left of a folded block when kyaml prints it, folded again, and reads that.
+
+    It doubles a line break behind every line that does not begin with a blank, which is right between two such lines,
+    and adds an empty line before an indented one and at an end that keeps its line breaks.
+    """
+    if "\n" not in text[:-1] or _NOT_FOLDED.search(text):
+        return text
+    doubled = text.lstrip("\n")[:1] not in ("", " ", "\t")
+    out: list[str] = []
+    at_start, blank = True, True
+    for character in text:
+        if character == "\n":
+            out.append("\n\n" if doubled and not at_start and not blank else "\n")
+            at_start = True
+        else:
+            if at_start:
+                blank = character in " \t"
+                out.append("  ")
+            out.append(character)
+            at_start = False
+    hint = "2" if text[0] in " \n" else ""
+    chomp = "-" if text[-1] != "\n" else "+" if text[-2] == "\n" else ""
+    again = next((event.value for event in _events(f">{hint}{chomp}\n{''.join(out)}") if hasattr(event, "value")), text)
+    return str(again)
 
 
 def _events(source: bytes | str) -> Iterator[Any]:

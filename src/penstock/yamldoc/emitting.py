@@ -27,6 +27,8 @@ _BAD_START = frozenset("#,[]{}&*!|>'\"%@`")
 # Outside these go-yaml v2 sees a special character and falls back to double quotes; tabs and emoji are outside.
 _SPECIAL = re.compile("[^\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 _LINE_BREAKS = "\n\u2028\u2029"
+_BREAKING = re.compile("[\n\x85\u2028\u2029]")
+_NEXT_LINES = re.compile(" *\x85(?: *\x85)* *")
 _ESCAPES = {
     "\x00": "\\0",
     "\x07": "\\a",
@@ -143,11 +145,13 @@ def _text(text: str, pad: str, column: int) -> str:
     """A string in the style go-yaml v2 picks; `column` is where it starts, `pad` where its further lines do."""
     if len(text) <= 256:
         styled = _short_text(text)
-    elif "\n" not in text and "\u2028" not in text and "\u2029" not in text:
+    elif not _BREAKING.search(text):
         styled = _one_line(text)
     else:
         styled = None
     if styled is None:
+        if "\x85" in text:
+            return _text(_NEXT_LINES.sub(_next_lines, text), pad, column)
         styled = _many_lines(text, pad)
         if styled[0] != '"':
             return styled
@@ -191,9 +195,14 @@ def _short_text(text: str) -> str | None:
     """The written form of a string of one line, None when it has several."""
     if _WORD.match(text):
         return text if scalars.is_string_in_v2(text) else f'"{text}"'
-    if "\n" in text or "\u2028" in text or "\u2029" in text:
+    if _BREAKING.search(text):
         return None
     return _one_line(text)
+
+
+def _next_lines(match: re.Match[str]) -> str:
+    """kustomize writes U+0085 raw into JSON, and its YAML reader folds it there like any line break between quotes."""
+    return "\n" * (match[0].count("\x85") - 1) or " "
 
 
 def _one_line(text: str) -> str:

@@ -203,6 +203,7 @@ _SIGS_GUARD = re.compile(
     rb"""(?:^[ ]*|[:?-][ ]+|[,\[{][ ]*|["']:)(?:[yY]|[yY]es|YES|[nN]|[nN]o|NO|[oO]n|ON|[oO]ff|OFF)[ ]*(?:$|[:,\]}]|[ ]\#)""",
     re.MULTILINE,
 )
+_FOLDED_HEADER = re.compile(rb">[-+0-9]*[ ]*(?:\#[^\n]*)?\n")
 _BLOCK_HEADER = re.compile(rb"[|>][-+0-9]*[ ]*(?:\#[^\n]*)?\n")
 _NUMBER_START = frozenset(bytes([c]) for c in b"+-.0123456789") - {b"-"}
 _FIRST_CONTENT = re.compile(rb"^(?!---|[ ]*\#|[ ]*$)", re.MULTILINE)
@@ -218,6 +219,9 @@ def _suspicious(part: bytes) -> bool:
     for literal in _LITERALS:
         if literal in part:
             return True
+    # kyaml changes line breaks of folded blocks (composing.refolded)
+    if b">" in part and _FOLDED_HEADER.search(part) is not None:
+        return True
     # the fast reader adds a line break to a block scalar that ends with the file
     return not part.endswith(b"\n") and _BLOCK_HEADER.search(part) is not None
 

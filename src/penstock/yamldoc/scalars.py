@@ -69,7 +69,8 @@ class NotFiniteError(ValueError):
 
 
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
-_DOT_FLOAT = re.compile(r"\.[0-9]+(?:[eE][-+]?[0-9]+)?\Z")
+# strconv.ParseFloat takes underscores between digits, and only here it gets to see them
+_DOT_FLOAT = re.compile(r"\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?\Z")
 _INT = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]([0-7]+)|(0[0-7]*)|([1-9][0-9]*))\Z")
 _NOT_FINITE = frozenset([*(sign + word for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")), ".nan", ".NaN", ".NAN"])
 _TRUE = frozenset(("true", "True", "TRUE"))
@@ -123,7 +124,7 @@ def _number_or_text(text: str) -> Any:
     if text in _NOT_FINITE:
         raise NotFiniteError(text)
     if text[0] == ".":
-        return _float(text, text) if _DOT_FLOAT.match(text) else text
+        return _float(text.replace("_", ""), text) if _DOT_FLOAT.match(text) else text
     if (moment := timestamp(text)) is not None:
         return moment
     plain = text.replace("_", "") if "_" in text else text
