@@ -178,7 +178,7 @@ def step(key: ItemKey) -> Keyed:
 
 
 def matches(item: Node | None, wanted: Keyed) -> bool:
-    """Whether an item is the one that a person named by any of its fields."""
+    """Whether an item is one that a person named by any of its fields; '*' is any value of a field that is there."""
     item = resolved(item) if item is not None else None
     if isinstance(item, Scalar):
         return all(
@@ -190,6 +190,7 @@ def matches(item: Node | None, wanted: Keyed) -> bool:
     for name, value in wanted.keys:
         if name in DEFAULTS and name not in fields and value == DEFAULTS[name]:
             continue
-        if text_of(item, *name.split(".")) != value:
+        found = text_of(item, *name.split("."))
+        if found != value and (value != "*" or not found):
             return False
     return True
