@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,8 @@ class Mirror(Reader):
                 self.rewrites = ()
                 return
             before = self._heads()
-            await self._download(self._refspecs(remote))
+            with self._out_of_the_way(remote):
+                await self._download(self._refspecs(remote))
             for name in self._only:
                 if name not in remote:
                     self._move(name, None)
@@ -203,6 +205,28 @@ class Mirror(Reader):
             if draft in self._git.references:
                 self._git.references.delete(draft)
 
+    @contextmanager
+    def _out_of_the_way(self, remote: Mapping[str, CommitId]) -> Iterator[None]:
+        """Deleted refs that share a path with new ones (a became a/b) are gone before git locks the new ones.
+
+        An atomic fetch cannot do it by itself; when it fails they come back.
+        """
+        local = self._local_refs()
+        folders = {name[:cut] for name in remote for cut in range(len(name)) if name[cut] == "/"}
+        moved = {
+            name: target
+            for name, target in local.items()
+            if name not in remote and (name in folders or any(above in remote for above in _above(name)))
+        }
+        for name in moved:
+            self._git.references.delete(name)
+        try:
+            yield
+        except BaseException:
+            for name, target in moved.items():
+                self._git.references.create(name, pygit2.Oid(hex=target), force=True)
+            raise
+
     async def _download(self, refspecs: Iterable[str]) -> None:
         options = ("--quiet", "--prune", "--no-tags", "--force", "--no-write-fetch-head", "--no-recurse-submodules", "--atomic")
         finished = await self._git_run("fetch", *options, "--end-of-options", self.url, *refspecs)
@@ -269,6 +293,12 @@ class Mirror(Reader):
     def _require(self, finished: command.Finished, what: str) -> None:
         if finished.code != 0:
             raise command.classify(finished, what, self._held)
+
+
+def _above(name: str) -> list[str]:
+    """The names a ref would be below: refs/heads/a for refs/heads/a/b."""
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(3, len(parts))]
 
 
 def _branch_ref(name: str) -> str:
