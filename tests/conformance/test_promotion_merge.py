@@ -11,10 +11,13 @@ from penstock import merge
 CASES = Path(__file__).resolve().parents[2].parent / "shared" / "conformance" / "promotion" / "cases.yaml"
 
 
-def cases() -> list[Any]:
-    if not CASES.exists():
+OWN = Path(__file__).with_name("merge_cases.yaml")
+
+
+def cases(path: Path) -> list[Any]:
+    if not path.exists():
         return []
-    found: list[Any] = yaml.safe_load(CASES.read_text())
+    found: list[Any] = yaml.safe_load(path.read_text())
     return found
 
 
@@ -26,17 +29,18 @@ def content(case: dict[str, Any], side: str) -> bytes | None:
 def test_the_specification_is_there() -> None:
     if not CASES.exists():
         pytest.skip(f"the promotion cases are not on this machine: {CASES}")
-    assert len(cases()) >= 17
+    assert len(cases(CASES)) >= 17
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", [*cases(CASES), *cases(OWN)], ids=lambda case: case["name"])
 def test_merges_as_specified(case: dict[str, Any]) -> None:
     merged = merge.three_way(
         content(case, "base"),
         content(case, "source"),
         content(case, "target"),
-        path=case["file"],
+        path=case.get("file", "values.yaml"),
         declared=case.get("declared", ()),
+        choices=[merge.Choice(field=field, side=side) for field, side in case.get("choices", {}).items()],
     )
     if "conflicts" in case:
         assert [str(conflict) for conflict in merged.conflicts] == case["conflicts"]

@@ -475,8 +475,7 @@ class FieldMerge:
 
     def _positional(self, spot: Spot, b: Sequence, s: Sequence, t: Sequence) -> Fate:
         """Only the source changed the list (declared differences aside): its changes are made item by item."""
-        old = [self._masked_number(spot, index, item) for index, item in enumerate(b.items)]
-        new = [self._masked_number(spot, index, item) for index, item in enumerate(s.items)]
+        old, new = ([self.canon.of(item) for item in side.items] for side in (b, s))
         plan: list[Keep | Add] = []
         numbers: list[int] = []
         at_b = at_s = 0
@@ -507,12 +506,6 @@ class FieldMerge:
         if spot.edit:
             self._arrange_list(spot, b, s, t, plan)
         return Fate("keep", self.canon.sequence(numbers, t.tag))
-
-    def _masked_number(self, spot: Spot, index: int, item: Node) -> int:
-        if not spot.declared:
-            return self.canon.of(item)
-        state = self.declared.down(spot.declared, index, (item,))
-        return self.canon.of(self.without_declared(replace(spot, declared=state), item))
 
     # Declared differences and what stayed ----------------------------------------------------------------------------
 

@@ -388,7 +388,8 @@ class Merging:
         return Kept(path=self.path, document=self._document(), source=source, target=target, declared=self._declared_whole())
 
     def _note(self, kind: NoteKind, text: str, document: str = "", field: str = "") -> Note:
-        return Note(kind=kind, path=self.path, text=text, document=document, field=field, place=Place(path=self.source_path))
+        place = Place(path=self.source_path) if self.source is not None else None
+        return Note(kind=kind, path=self.path, text=text, document=document, field=field, place=place)
 
 
 def _selector(choice: Choice) -> Selector:

@@ -47,11 +47,13 @@ def trees(
 
 @dataclass(slots=True)
 class _File:
-    """One path's three sides; `where` is the target's path when it differs."""
+    """One path's three sides."""
 
     base: bytes | None
     source: bytes | None
     target: bytes | None
+    upstream: str = ""
+    """The source's path, when the target has the file's objects under another name."""
 
 
 class _Trees:
@@ -75,13 +77,15 @@ class _Trees:
         self.names = frozenset(name for name in (*names, last) if name) - {target_root.rpartition("/")[2]}
         self.notes: list[Note] = []
         self.results: dict[str, bytes | None] = {}
+        self.linked: list[set[str]] = []
+        """Paths between which objects moved: all of them change, or none."""
         self.merged: list[FileMerge] = []
 
     def run(self) -> TreeMerge:
         files = {path: self._file(path, entries) for path, entries in self._changed() if self._plain(path, entries)}
         self._follow(files)
-        for path in sorted(files):
-            self._merge(path, files[path])
+        stuck = {path for path in sorted(files) if not self._merge(path, files[path])}
+        self._withhold(stuck)
         changes = {self._in_target(path): content for path, content in self.results.items()}
         return TreeMerge(
             changes=dict(sorted(changes.items())),
@@ -90,6 +94,16 @@ class _Trees:
             kept=tuple(kept for merged in self.merged for kept in merged.kept),
             notes=(*self.notes, *(note for merged in self.merged for note in merged.notes)),
         )
+
+    def _withhold(self, stuck: set[str]) -> None:
+        """Leave out files from or to which an object moves while the other end is in conflict."""
+        while True:
+            more = {path for link in self.linked if link & stuck for path in link} - stuck
+            if not more:
+                break
+            stuck |= more
+        for path in stuck:
+            self.results.pop(path, None)
 
     # Which files changed ---------------------------------------------------------------------------------------------
 
@@ -160,11 +174,13 @@ class _Trees:
         """Bring base and target into the source's layout: what the source moved, they have at the new place."""
         for new, old in self._moved_files(files).items():
             moved = files.pop(old)
-            files[new] = _File(moved.base, files[new].source, moved.target)
             if moved.target is not None:
                 self.results[old] = None
+            files[new] = _File(moved.base, files[new].source, moved.target if moved.target is not None else files[new].target)
+            self.linked.append({old, new})
             self._note_move(new, f"moved from {old}")
         self._follow_objects(files)
+        self._find_elsewhere(files)
 
     def _moved_files(self, files: Mapping[str, _File]) -> dict[str, str]:
         """New path -> old path of files that went from one to the other: the same bytes, or the same objects."""
@@ -175,7 +191,7 @@ class _Trees:
         found: dict[str, str] = {}
         objects = {path: _objects(path, file.base) for path, file in gone.items()}
         for new, file in come.items():
-            free = [path for path in gone if path not in found.values()]
+            free = [path for path in gone if path not in found.values() and (file.target is None or gone[path].target is None)]
             same = [path for path in free if gone[path].base == file.source]
             identities = _objects(new, file.source)
             alike = same or [path for path in free if identities and objects[path] == identities]
@@ -194,6 +210,7 @@ class _Trees:
                 continue  # it is there already
             if (piece := _cut(old, files[old].base, one)) is None:
                 continue
+            self.linked.append({old, new})
             files[old].base = piece.rest
             files[new].base = _put(files[new].base, piece.text)
             if (here := _cut(old, files[old].target, one)) is not None:
@@ -203,37 +220,76 @@ class _Trees:
                 files[new].target = _put(files[new].target, here.text)
             self._note_move(new, f"{one[1]}/{one[3]} moved here from {old}")
 
+    def _find_elsewhere(self, files: dict[str, _File]) -> None:
+        """Objects that the target keeps in a file of another name: that file is merged with the source's."""
+        known: dict[str, dict[str, list[Identity]]] = {}
+        for path, file in list(files.items()):
+            wanted = _objects(path, file.source if file.source is not None else file.base)
+            if file.target is not None or not wanted:
+                continue
+            directory = path.rpartition("/")[0]
+            if directory not in known:
+                known[directory] = {other: _objects(other, self._read_target(other)) for other in self._target_files(directory)}
+            holders = [other for other, objects in known[directory].items() if set(wanted) <= set(objects)]
+            if len(holders) == 1 and holders[0] not in files and self.source.entry(_join(self.source_root, holders[0])) is None:
+                del files[path]
+                source = file.source
+                if source is None and len(wanted) < len(known[directory][holders[0]]):
+                    source = b""  # its objects go, the target's other ones in that file stay
+                files[holders[0]] = _File(file.base, source, self._read_target(holders[0]), path)
+
+    def _target_files(self, directory: str) -> Iterator[str]:
+        """The YAML files of a directory of the target, those below it included unless it is the environment itself."""
+        below = self._in_target(directory)
+        entry = self.target.entry(below)
+        if entry is None or entry.kind != "directory":
+            return
+        for name in self.target.names(below):
+            path = _join(directory, name)
+            entry = self.target.entry(self._in_target(path))
+            if entry is not None and entry.kind == "file" and format_of(path) == "yaml":
+                yield path
+            elif entry is not None and entry.kind == "directory" and directory:
+                yield from self._target_files(path)
+
     def _note_move(self, path: str, text: str) -> None:
         place = Place(path=_join(self.source_root, path))
         self.notes.append(Note(kind="moved", path=self._in_target(path), text=text, place=place))
 
     # One file --------------------------------------------------------------------------------------------------------
 
-    def _merge(self, path: str, file: _File) -> None:
+    def _merge(self, path: str, file: _File) -> bool:
+        """Merge one file; False when a person has to decide."""
         actual = self._read_target(path)
         if file.base is None and file.source is None and file.target is None:
             if actual is not None:
                 self.results[path] = None
-            return
+            return True
         merging = Merging(
             file.base,
             file.source,
             file.target,
             path=self._in_target(path),
             name=path,
-            source_path=_join(self.source_root, path),
+            source_path=_join(self.source_root, file.upstream or path),
             declared=self.declared,
             choices=self.choices,
             masked=self._secret(path),
         )
         merged = merging.run()
-        if not merged.conflicts:
-            if merged.result != actual:
-                self.results[path] = merged.result
-            merged = replace(merged, notes=(*merged.notes, *self._named(path, file, merged.result)))
-        elif self.results.get(path, b"") is None:
-            del self.results[path]
         self.merged.append(merged)
+        if merged.conflicts:
+            return False
+        if merged.result != actual:
+            self.results[path] = merged.result
+        self.merged[-1] = replace(merged, notes=(*merged.notes, *self._named(path, file, merged.result), *self._mode(path, file)))
+        return True
+
+    def _mode(self, path: str, file: _File) -> Iterator[Note]:
+        """New files are written as plain ones."""
+        entry = self.source.entry(_join(self.source_root, file.upstream or path)) if file.target is None else None
+        if entry is not None and entry.executable:
+            yield Note(kind="mode", path=self._in_target(path), text="is executable upstream and new here: set its mode by hand")
 
     def _secret(self, path: str) -> bool:
         """Whether a kustomization beside the file makes a Secret of it."""
