@@ -31,14 +31,14 @@ from penstock.render import (
 from penstock.render.caching import Cache
 from penstock.render.fieldspecs import FieldError, TransformerConfig
 from penstock.render.kustomization import Kustomization
-from penstock.render.loading import Loader, LoadError, below, inside
+from penstock.render.loading import Loader, LoadError, below
 from penstock.render.options import Options
 from penstock.render.origins import OriginNote
 from penstock.render.resources import Ids, Resource, ResourceSet, SetError
 from penstock.render.schema import BUILT_IN_VERSION, Schema
 from penstock.render.transforming import TransformError
 from penstock.render.variables import Variable
-from penstock.yamldoc import composing
+from penstock.yamldoc import composing, scalars
 
 MAX_DEPTH: Final = 100
 """Kustomizations inside each other."""
@@ -578,7 +578,7 @@ def _replace(resources: ResourceSet, old: Resource, new: Resource) -> None:
 def _texts(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
         return {}
-    return {key: "" if item is None else transforming.scalars.text_of(item) for key, item in value.items()}
+    return {key: "" if item is None else scalars.text_of(item) for key, item in value.items()}
 
 
 def _is_local(resource: Resource) -> bool:
@@ -586,7 +586,7 @@ def _is_local(resource: Resource) -> bool:
     annotations = metadata.get("annotations") if type(metadata) is dict else None
     if type(annotations) is not dict or "config.kubernetes.io/local-config" not in annotations:
         return False
-    return transforming.scalars.text_of(annotations["config.kubernetes.io/local-config"]) != "false"
+    return scalars.text_of(annotations["config.kubernetes.io/local-config"]) != "false"
 
 
 def _chain_to(chain: Chain, place: Place | None) -> Chain:
@@ -597,6 +597,3 @@ def _both_places(resources: tuple[Resource, ...]) -> str | None:
     places = [str(resource.place or (resource.document.place() if resource.document else "")) for resource in resources]
     places = [place for place in places if place]
     return "one is at " + ", the other at ".join(places) if len(places) > 1 else None
-
-
-__all__ = ["Accumulator", "Build", "Layer", "Step", "inside"]

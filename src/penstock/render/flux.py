@@ -20,6 +20,7 @@ from penstock.render.caching import Cache
 from penstock.render.kustomization import Kustomization
 from penstock.render.loading import Loader, LoadError
 from penstock.render.options import Options
+from penstock.render.origins import OriginNote
 from penstock.render.resources import Resource
 from penstock.yamldoc import composing, emitting, reading, scalars
 
@@ -111,7 +112,7 @@ def _open(work: Build, spec: Mapping[str, Any], owner: Place) -> Layer | None:
     layer.kustomization = replace(layer.kustomization, fields=fields)
     layer.build_metadata = tuple(fields.get("buildMetadata") or ())
     if layer.build_metadata and layer.origin is None:
-        layer.origin = engine.origins.OriginNote()
+        layer.origin = OriginNote()
     return layer
 
 

@@ -40,7 +40,7 @@ def apply(target: Any, operations: list[Operation]) -> Any:
     for index, operation in enumerate(operations):
         try:
             target = _apply_one(target, operation)
-        except _Failure as failure:
+        except _FailedError as failure:
             path = operation.get("path")
             name = operation.get("op")
             shown = f"operation {index + 1} ({name} {path})" if isinstance(path, str) else f"operation {index + 1}"
@@ -48,7 +48,7 @@ def apply(target: Any, operations: list[Operation]) -> Any:
     return target
 
 
-class _Failure(Exception):
+class _FailedError(Exception):
     pass
 
 
@@ -76,14 +76,14 @@ def _apply_one(target: Any, operation: Operation) -> Any:
     elif name == "test":
         _test(target, operation)
     else:
-        raise _Failure("unexpected kind: 'op' is one of add, remove, replace, move, copy, test")
+        raise _FailedError("unexpected kind: 'op' is one of add, remove, replace, move, copy, test")
     return target
 
 
 def _text(operation: Operation, field: str) -> str:
     value = operation.get(field)
     if not isinstance(value, str):
-        raise _Failure(f"operation missing {field} field")
+        raise _FailedError(f"operation missing {field} field")
     return value
 
 
@@ -96,7 +96,7 @@ def _replace(target: Any, operation: Operation) -> Any:
     if path == "":
         value = _value(operation)
         if not isinstance(value, dict | list):
-            raise _Failure("replace operation value must be object or array")
+            raise _FailedError("replace operation value must be object or array")
         return value
     container, key = _find(target, path, "replace")
     if isinstance(container, list):
@@ -114,7 +114,7 @@ def _test(target: Any, operation: Operation) -> None:
         container, key = _find(target, path, "test", "is missing path")
         value = container.get(key) if isinstance(container, dict) else _get(container, key)
     if not equal(value, operation.get("value")):
-        raise _Failure("test failed: the value is another one")
+        raise _FailedError("test failed: the value is another one")
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -132,7 +132,7 @@ def _find(target: Any, path: str, name: str, problem: str = "doc is missing path
     """The container of the last step and that step. Only maps and lists have something inside."""
     steps = path.split("/")
     if len(steps) < 2:
-        raise _Failure(f"{name} operation does not apply: {problem}")
+        raise _FailedError(f"{name} operation does not apply: {problem}")
     for step in steps[1:-1]:
         key = _decoded(step)
         if isinstance(target, dict):
@@ -140,10 +140,10 @@ def _find(target: Any, path: str, name: str, problem: str = "doc is missing path
         elif isinstance(target, list):
             try:
                 target = target[_index(key, len(target), len(target))]
-            except _Failure:
+            except _FailedError:
                 target = None
         if not isinstance(target, dict | list):
-            raise _Failure(f"{name} operation does not apply: {problem}")
+            raise _FailedError(f"{name} operation does not apply: {problem}")
     return target, _decoded(steps[-1])
 
 
@@ -171,7 +171,7 @@ def _add(container: Any, key: str, value: Any) -> None:
 def _remove(container: Any, key: str) -> None:
     if isinstance(container, dict):
         if key not in container:
-            raise _Failure("unable to remove nonexistent key")
+            raise _FailedError("unable to remove nonexistent key")
         del container[key]
     else:
         del container[_index(key, len(container), len(container))]
@@ -181,10 +181,10 @@ def _index(key: str, size: int, length: int) -> int:
     """A list position; negative ones count from the end."""
     digits = key[1:] if key[:1] in "+-" else key
     if not digits.isascii() or not digits.isdigit():
-        raise _Failure("value was not a proper array index")
+        raise _FailedError("value was not a proper array index")
     index = int(key)
     if index >= size or index < -length:
-        raise _Failure(f"unable to access invalid index: {index}")
+        raise _FailedError(f"unable to access invalid index: {index}")
     return index if index >= 0 else index + length
 
 

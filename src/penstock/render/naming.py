@@ -174,9 +174,9 @@ class _References:
             return
         if kind is not dict:
             path = next(iter(_paths(node)), "")
+            shown = self._current[id(resource)]
             raise TransformError(
-                f"updating name reference in '{path}' field of '{self._current[id(resource)]}': expected sequence or mapping node",
-                resource,
+                f"updating name reference in '{path}' field of '{shown}': expected sequence or mapping node", resource
             )
         for step, child in node.children.items():
             field = step[:-2] if step.endswith("[]") else step
@@ -186,9 +186,7 @@ class _References:
                 self._set(value, field, target, spec, resource, accounts)
             if child.children:
                 found = value[field]
-                if type(found) is dict or type(found) is list:
-                    self._walk(found, child, resource, accounts)
-                elif found is not None:
+                if found is not None:
                     self._walk(found, child, resource, accounts)
 
     def _set(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cmp_to_key
+from functools import cmp_to_key, partial
 
 from penstock.render import tables
 from penstock.render.resources import Gvk, Ids, ResId, Resource
@@ -18,11 +18,11 @@ def legacy(
     """Kinds of `first` before and kinds of `last` after all others, then by kind, namespace and name as text."""
     ranks = {kind: index - len(first) for index, kind in enumerate(first)}
     ranks.update({kind: 1 + index for index, kind in enumerate(last)})
-    entries = [(ids.current(resource), resource) for resource in resources]
+    entries: list[tuple[ResId, Resource]] = [(ids.current(resource), resource) for resource in resources]
     ungrouped = [identity for identity, _ in entries if identity.gvk.kind == "Namespace"]
     if len({identity.gvk for identity in ungrouped}) > 1:
         # two kinds of Namespace: the one without a group comes last among them, which no plain key expresses
-        entries.sort(key=cmp_to_key(lambda one, other: _compare(one[0], other[0], ranks)))
+        entries.sort(key=cmp_to_key(partial(_compare_entries, ranks=ranks)))
     else:
         entries.sort(key=lambda entry: _key(entry[0], ranks))
     return [resource for _identity, resource in entries]
@@ -38,6 +38,10 @@ def _id_text(identity: ResId) -> str:
 
 def _key(identity: ResId, ranks: dict[str, int]) -> tuple[int, str, str]:
     return (ranks.get(identity.gvk.kind, 0), _gvk_text(identity.gvk), _id_text(identity))
+
+
+def _compare_entries(one: tuple[ResId, Resource], other: tuple[ResId, Resource], ranks: dict[str, int]) -> int:
+    return _compare(one[0], other[0], ranks)
 
 
 def _compare(one: ResId, other: ResId, ranks: dict[str, int]) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from penstock.model.errors import InputError, Place
 from penstock.model.fieldpath import FieldPath
 from penstock.render import jsonpatch, objects, selecting, strategic
-from penstock.render.resources import Resource, ResourceSet, ResId
+from penstock.render.resources import ResId, Resource, ResourceSet
 from penstock.render.selecting import Selector
 from penstock.render.transforming import TransformError
 from penstock.yamldoc import composing, reading

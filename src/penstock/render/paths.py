@@ -7,7 +7,7 @@ container and the key, so that the finder can also write.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -39,7 +39,7 @@ class Spot:
         self.container[self.key] = value
 
 
-_EMPTY: Final = {"scalar": lambda: "", "map": dict, "list": list}
+_EMPTY: Final[dict[str, Callable[[], Any]]] = {"scalar": str, "map": dict, "list": list}
 
 
 def lookup(value: Any, path: Sequence[str]) -> Any:

@@ -10,12 +10,23 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from penstock.model.errors import Place
-from penstock.render import configuring, fieldspecs, generating, jsonpatch, kustomization, ordering, patching, paths, replacing
-from penstock.render import transforming
+from penstock.render import (
+    configuring,
+    fieldspecs,
+    generating,
+    kustomization,
+    objects,
+    ordering,
+    patching,
+    paths,
+    replacing,
+    selecting,
+    transforming,
+)
 from penstock.render.fieldspecs import FieldSpec
 from penstock.render.resources import Resource, ResourceSet
 from penstock.render.transforming import TransformError
-from penstock.yamldoc import reading
+from penstock.yamldoc import reading, scalars
 
 _SPECS: Final = [kustomization.FIELD_SPEC]
 _TEXTS: Final = {"*": "str"}
@@ -190,7 +201,7 @@ def _json6902(config: Mapping[str, Any], read: ReadFile, root: str, leniency: re
 
 
 def json6902_patch(
-    target: patching.Selector,
+    target: selecting.Selector,
     path: str,
     text: str,
     read: ReadFile,
@@ -221,7 +232,7 @@ def json6902_patch(
 def run_json6902(resources: ResourceSet, patch: patching.Patch) -> None:
     """Apply it to what its target selects; unlike `patches` it does not remember the old names."""
     assert patch.target is not None
-    for resource in patching.selecting.select(patch.target, resources.resources, resources.ids):
+    for resource in selecting.select(patch.target, resources.resources, resources.ids):
         patching.apply_operations(resources, resource, patch)
     resources.changed()
 
@@ -232,7 +243,7 @@ def _strategic(config: Mapping[str, Any], read: ReadFile, root: str, leniency: r
         raise PluginError("empty file path and empty patch content")
     merges = strategic_merges(files, read, root, leniency)
     if text:
-        merges += patching.objects.load(text.encode(), "an inline patch", leniency)
+        merges += objects.load(text.encode(), "an inline patch", leniency)
     if not merges:
         raise PluginError(f"patch appears to be empty; files=[{' '.join(files)}]")
     options = patching.Patch(note=note)
@@ -248,9 +259,9 @@ def strategic_merges(entries: list[str], read: ReadFile, root: str, leniency: re
     merges: list[Resource] = []
     for entry in entries:
         if is_inline(entry):
-            merges += patching.objects.load(entry.encode(), "an inline patch", leniency)
+            merges += objects.load(entry.encode(), "an inline patch", leniency)
         else:
-            merges += patching.objects.load(read(entry), paths_join(root, entry), leniency)
+            merges += objects.load(read(entry), paths_join(root, entry), leniency)
     return merges
 
 
@@ -334,8 +345,8 @@ def replacements_of(entries: list[dict[str, Any]], read: ReadFile, root: str, no
             raise PluginError("unsupported replacement type encountered within replacement path: neither a list nor a map")
         assert document is not None
         problems: list[Any] = []
-        for item in kustomization.checked(value, [kustomization.REPLACEMENT], document, (), problems, "coerce"):
-            result.append(replacing.parse(item or {}, note))
+        items = kustomization.checked(value, [kustomization.REPLACEMENT], document, (), problems, "coerce")
+        result.extend(replacing.parse(item or {}, note) for item in items)
         if problems:
             raise PluginError(problems[0].what)
     return result
@@ -407,7 +418,7 @@ def _add_value(resources: ResourceSet, target: Mapping[str, Any], value: str, no
     chosen = (
         resources.resources
         if selector is None
-        else patching.selecting.select(replacing.parse_selector(selector), resources.resources, resources.ids)
+        else selecting.select(replacing.parse_selector(selector), resources.resources, resources.ids)
     )
     path = target["fieldPath"]
     position = target.get("filePathPosition") or 0
@@ -422,7 +433,7 @@ def _add_value(resources: ResourceSet, target: Mapping[str, Any], value: str, no
         except paths.PathError as error:
             raise TransformError(f"{error} ({resources.ids.current(resource)})", resource) from None
         for spot in spots:
-            old = "" if spot.value is None else transforming.scalars.text_of(spot.value)
+            old = "" if spot.value is None else scalars.text_of(spot.value)
             spot.value = insert_path_part(old, position - 1, value) if position > 0 else value
         resource.touched(note)
 
@@ -457,5 +468,3 @@ _MAKERS: Final[Mapping[str, Maker]] = {
     "ValueAddTransformer": _value_add,
     "HashTransformer": _hash,
 }
-
-__all__ = ["GENERATORS", "PluginError", "check_builtin", "config_of", "generate", "jsonpatch", "transformer"]

@@ -15,7 +15,7 @@ from penstock.model.errors import InputError
 from penstock.model.values import MISSING
 from penstock.render import fieldspecs, paths, selecting, structured
 from penstock.render.paths import Kind, PathError, Spot
-from penstock.render.resources import Resource, ResourceSet, ResId
+from penstock.render.resources import ResId, Resource, ResourceSet
 from penstock.render.selecting import Selector
 from penstock.render.transforming import TransformError
 from penstock.yamldoc import composing, scalars

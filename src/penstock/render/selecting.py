@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from penstock.render import patterns
-from penstock.render.resources import Gvk, Ids, Resource, ResId
+from penstock.render.resources import Gvk, Ids, ResId, Resource
 
 
 class SelectorError(Exception):
@@ -197,16 +197,16 @@ def _value_list(tokens: list[tuple[str, bool]], position: int, text: str) -> tup
     values: list[str] = []
     pending = ""
     while position < len(tokens):
-        token, is_symbol = tokens[position]
+        word, is_symbol = tokens[position]
         position += 1
         if not is_symbol:
-            if pending or not _VALUE.match(token):
+            if pending or not _VALUE.match(word):
                 raise _unreadable(text)
-            pending = token
-        elif token == ",":
+            pending = word
+        elif word == ",":
             values.append(pending)
             pending = ""
-        elif token == ")":
+        elif word == ")":
             values.append(pending)
             return frozenset(values), position
         else:

@@ -6,6 +6,7 @@ Everything a step needs is read and checked here, so that mistakes in files show
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.model.errors import InputError
@@ -57,7 +58,7 @@ class _Maker:
         return Step(run=run, place=self.layer.kustomization.place(*steps), origin=self.origin)
 
     def attempt(self, make: Callable[[], Any], *steps: str | int) -> Any:
-        """The result, or None after reporting why there is none."""
+        """What `make` gives, or None after reporting why it gives nothing."""
         try:
             return make()
         except (*STEP_ERRORS, LoadError, InputError) as error:
@@ -74,11 +75,8 @@ def _strategic_patches(build: Build, layer: Layer, config: TransformerConfig) ->
     merges: list[Any] = []
     for index, entry in enumerate(entries):
         read = build.reader(layer)
-        found = maker.attempt(
-            lambda entry=entry, read=read: plugins.strategic_merges([entry], read, layer.root, build.options.leniency),
-            name,
-            index,
-        )
+        make = partial(plugins.strategic_merges, [entry], read, layer.root, build.options.leniency)
+        found = maker.attempt(make, name, index)
         merges += found or []
     if layer.failed:
         return
@@ -99,8 +97,14 @@ def _patches(build: Build, layer: Layer, config: TransformerConfig) -> Iterator[
     for index, entry in enumerate(layer.kustomization.maps("patches")):
         place = layer.kustomization.place("patches", index)
         patch = maker.attempt(
-            lambda entry=entry, place=place, index=index: plugins.patch_of(
-                entry, build.reader(layer), layer.root, build.options.leniency, maker.note("patches", index), place
+            partial(
+                plugins.patch_of,
+                entry,
+                build.reader(layer),
+                layer.root,
+                build.options.leniency,
+                maker.note("patches", index),
+                place,
             ),
             "patches",
             index,
@@ -147,7 +151,7 @@ def _labels(build: Build, layer: Layer, config: TransformerConfig) -> Iterator[S
         return
     maker = _Maker(build, layer, "LabelTransformer")
     for index, entry in enumerate(entries):
-        specs = maker.attempt(lambda entry=entry: label_specs(entry, config), "labels", index)
+        specs = maker.attempt(partial(label_specs, entry, config), "labels", index)
         if specs is not None:
             yield maker.step(_texts_runner(entry.get("pairs") or {}, specs, maker.note("labels", index)), "labels", index)
     yield maker.step(_texts_runner(common, config.common_labels, maker.note("commonLabels")), "commonLabels")
@@ -186,7 +190,8 @@ def _json_patches(build: Build, layer: Layer, config: TransformerConfig) -> Iter
     for index, entry in enumerate(layer.kustomization.maps(name)):
         target = replacing.parse_selector(entry.get("target") or {})
         patch = maker.attempt(
-            lambda entry=entry, target=target, index=index: plugins.json6902_patch(
+            partial(
+                plugins.json6902_patch,
                 target,
                 entry.get("path") or "",
                 entry.get("patch") or "",
@@ -198,7 +203,7 @@ def _json_patches(build: Build, layer: Layer, config: TransformerConfig) -> Iter
             index,
         )
         if patch is not None:
-            yield maker.step(lambda resources, patch=patch: plugins.run_json6902(resources, patch), name, index)
+            yield maker.step(partial(plugins.run_json6902, patch=patch), name, index)
 
 
 def _replicas(build: Build, layer: Layer, config: TransformerConfig) -> Iterator[Step]:
@@ -207,9 +212,7 @@ def _replicas(build: Build, layer: Layer, config: TransformerConfig) -> Iterator
         name, count = entry.get("name") or "", entry.get("count") or 0
         note = maker.note("replicas", index)
         yield maker.step(
-            lambda resources, name=name, count=count, note=note: transforming.set_replicas(
-                resources, name, count, config.replicas, note
-            ),
+            partial(transforming.set_replicas, name=name, count=count, specs=config.replicas, note=note),
             "replicas",
             index,
         )
@@ -222,11 +225,11 @@ def _images(build: Build, layer: Layer, config: TransformerConfig) -> Iterator[S
     maker = _Maker(build, layer, "ImageTagTransformer")
     images = [plugins.image_of(entry, maker.note("images", index)) for index, entry in enumerate(entries)]
     for index, image in enumerate(images):
-        maker.attempt(lambda image=image: transforming.image_matcher(image.name), "images", index)
+        maker.attempt(partial(transforming.image_matcher, image.name), "images", index)
     # one pass for all of them, unless every transformer has to leave its mark
     groups = [images] if maker.origin is None else [[image] for image in images]
     for group in groups:
-        yield maker.step(lambda resources, group=group: transforming.set_images(resources, group, config.images), "images")
+        yield maker.step(partial(transforming.set_images, images=group, specs=config.images), "images")
 
 
 def _replacements(build: Build, layer: Layer, config: TransformerConfig) -> Iterator[Step]:
@@ -237,8 +240,12 @@ def _replacements(build: Build, layer: Layer, config: TransformerConfig) -> Iter
     parsed: list[replacing.Replacement] = []
     for index, entry in enumerate(entries):
         found = maker.attempt(
-            lambda entry=entry, index=index: plugins.replacements_of(
-                [entry], build.reader(layer), layer.root, maker.note("replacements", index)
+            partial(
+                plugins.replacements_of,
+                [entry],
+                build.reader(layer),
+                layer.root,
+                maker.note("replacements", index),
             ),
             "replacements",
             index,

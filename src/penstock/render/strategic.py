@@ -108,9 +108,8 @@ class Merger:
             if theirs is MISSING and type(mine) is str:
                 continue
             merged = self._walk(mine, theirs, child, (*path, name))
-            if merged is MISSING:
-                target.pop(name, None)
-            elif merged is None and not (mine is None and theirs is MISSING):
+            stays_null = mine is None and theirs is MISSING
+            if merged is MISSING or (merged is None and not stays_null):
                 target.pop(name, None)
             else:
                 target[name] = merged

@@ -3,6 +3,7 @@
 Each row is 'group version kind path', '-' for any; a trailing '+' creates the field where it is missing.
 Written by tools/render_tables.py.
 """
+# ruff: noqa: E501
 
 NAME_PREFIX = ("- - - metadata/name",)
 

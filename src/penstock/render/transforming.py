@@ -278,7 +278,7 @@ def set_images(resources: ResourceSet, images: Sequence[Image], specs: Sequence[
         found: list[tuple[dict[str, Any], str]] = []
         _containers(resource.value, found, resources, resource)
         for spec in places.of(resource.gvk):
-            walk(resource, spec, lambda container, key: found.append((container, key)), None, resources)
+            walk(resource, spec, _collector(found), None, resources)
         if not found:
             continue
         for image, matches in matchers:
@@ -292,6 +292,10 @@ def set_images(resources: ResourceSet, images: Sequence[Image], specs: Sequence[
                 if matches(text):
                     container[key] = same_kind_of_scalar(old, changed_image(text, image))
                     resource.touched(image.note)
+
+
+def _collector(found: list[tuple[dict[str, Any], str]]) -> fieldspecs.Setter:
+    return lambda container, key: found.append((container, key))
 
 
 def _containers(node: Any, found: list[tuple[dict[str, Any], str]], resources: ResourceSet, resource: Resource) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from penstock.model.errors import InputError, Place, Problem
 from penstock.model.fieldpath import FieldPath, Keyed, show
@@ -107,7 +107,7 @@ class Composer:
         root: tuple[Any, int] | None = None
         start_line = 0
         for event in _events(source):
-            if not self._stack and root is None and isinstance(event, yaml.NodeEvent):
+            if not self._stack and root is None and isinstance(event, yaml.NodeEvent) and event.start_mark is not None:
                 start_line = event.start_mark.line
             if isinstance(event, yaml.ScalarEvent):
                 done = self._scalar(event)
@@ -323,11 +323,11 @@ class Composer:
         where = self._place(event.start_mark.line, event.start_mark.column)
         self._problems.append(Problem(what=what, where=where, code=code, hint=hint))
 
-    def _fail(self, what: str, event: Any, code: str, hint: str | None = None) -> Any:
+    def _fail(self, what: str, event: Any, code: str, hint: str | None = None) -> NoReturn:
         self._problem(what, event, code, hint)
         raise InputError(self._problems)
 
-    def _fail_at(self, what: str, line: int, column: int, code: str) -> None:
+    def _fail_at(self, what: str, line: int, column: int, code: str) -> NoReturn:
         raise InputError([*self._problems, Problem(what=what, where=self._place(line, column), code=code)])
 
     def _syntax(self, error: Any) -> InputError:
@@ -378,7 +378,7 @@ def refolded(text: str) -> str:
 
 
 def _events(source: bytes | str) -> Iterator[Any]:
-    from yaml._yaml import CParser  # type: ignore[import-untyped]
+    from yaml._yaml import CParser
 
     parser = CParser(source)
     try:
