@@ -109,7 +109,9 @@ def test_the_recorded_cases_are_all_there():
 @pytest.mark.parametrize("name", [name for name, case in cases("cases.json").items() if "expected_yaml" in case])
 def test_output_is_the_same_bytes(name: str):
     case = cases("cases.json")[name]
-    expected = case["expected_yaml"].replace("{{ROOT}}", ROOT).replace("kustomize-(test)", f"kustomize-{engine.KUSTOMIZE_VERSION}")
+    expected = (
+        case["expected_yaml"].replace("{{ROOT}}", ROOT).replace("kustomize-(test)", f"kustomize-{engine.KUSTOMIZE_VERSION}")
+    )
     assert build(case).decode() == expected
 
 
@@ -122,7 +124,7 @@ def test_an_error_names_the_same_cause(name: str):
     with pytest.raises(InputError) as caught:
         build(case)
     assert re.search(ours, str(caught.value), re.DOTALL), str(caught.value)
-    for identity in re.findall(r"registered id: ([^\s"]+)", upstream):
+    for identity in re.findall(r'registered id: ([^\s"]+)', upstream):
         assert identity in str(caught.value)
 
 
