@@ -19,7 +19,6 @@ from penstock.sandbox.cluster.status import Cause
 Manifest = Mapping[str, Any]
 _SUBDOMAIN = "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _VALUE = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 
@@ -68,15 +67,17 @@ def _metadata(kind: Kind, manifest: Manifest, old: Manifest | None) -> list[Caus
     elif old is None and (why := name_problem(kind, name)):
         causes.append(invalid_value("metadata.name", name, why))
     causes += _labels("metadata.labels", metadata.get("labels"))
-    for key in metadata.get("annotations") or {}:
-        if why := _key_problem(key.lower()):
-            causes.append(invalid_value("metadata.annotations", key, why))
+    for key in sorted(metadata.get("annotations") or {}):
+        causes += [invalid_value("metadata.annotations", key, why) for why in _key_problems(key.lower())]
     if sum(len(k) + len(v) for k, v in (metadata.get("annotations") or {}).items()) > 256 * 1024:
         message = "Too long: may not be more than 262144 bytes"
         causes.append(Cause(reason="FieldValueTooLong", message=message, field="metadata.annotations"))
-    for finalizer in metadata.get("finalizers") or ():
-        if why := _key_problem(finalizer):
-            causes.append(invalid_value("metadata.finalizers", finalizer, why))
+    for index, finalizer in enumerate(metadata.get("finalizers") or ()):
+        causes += [invalid_value("metadata.finalizers", finalizer, why) for why in _key_problems(finalizer)]
+        # Custom resources only get a warning: Flux's own finalizer, finalizers.fluxcd.io, has no path.
+        if kind.crd is None and "/" not in finalizer and finalizer not in ("orphan", "foregroundDeletion", "kubernetes"):
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.append(invalid_value(f"metadata.finalizers[{index}]", finalizer, why))
     if old is not None and old["metadata"].get("deletionTimestamp"):
         added = set(metadata.get("finalizers") or ()) - set(old["metadata"].get("finalizers") or ())
         if added:
@@ -96,9 +97,9 @@ def name_problem(kind: Kind, name: str) -> str | None:
     if kind.group == "rbac.authorization.k8s.io":
         bad = next((part for part in ("/", "%") if part in name), None)
         return f"may not contain '{bad}'" if bad else ("may not be '.'" if name in (".", "..") else None)
-    if kind.key == "services":
-        return _match(_LABEL_1035, 63, name, _DNS_1035)
-    if kind.key == "namespaces":
+    if kind.key in ("services", "namespaces"):
+        if "." in name:
+            return "must not contain dots"
         return _match(_LABEL, 63, name, _DNS_LABEL)
     return _match(_SUBDOMAIN, 253, name, _DNS_SUBDOMAIN)
 
@@ -111,10 +112,6 @@ _DNS_LABEL = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
     f"alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
 )
-_DNS_1035 = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end "
-    f"with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '{_LABEL_1035}')"
-)
 _LABEL_VALUE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with "
     f"an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '{_VALUE}')"
@@ -125,27 +122,32 @@ _NAME_PART = (
 )
 
 
-def _match(pattern: str, length: int, text: str, why: str) -> str | None:
+def _match(pattern: str, length: int, text: str, why: str, unit: str = "characters") -> str | None:
     if len(text) > length:
-        return f"must be no more than {length} characters"
+        return f"must be no more than {length} {unit}"
     return None if re.fullmatch(pattern, text) else why
 
 
-def _key_problem(key: str) -> str | None:
+def _key_problems(key: str) -> list[str]:
+    """Everything wrong with a qualified name: its prefix, then its name."""
     prefix, slash, name = key.rpartition("/")
-    if slash and (not prefix or not re.fullmatch(_SUBDOMAIN, prefix)):
-        return f"prefix part {_DNS_SUBDOMAIN}" if prefix else "prefix part must be non-empty"
+    found = []
+    if slash and not prefix:
+        found.append("prefix part must be non-empty")
+    elif slash and not re.fullmatch(_SUBDOMAIN, prefix):
+        found.append(f"prefix part {_DNS_SUBDOMAIN}")
     if not name:
-        return "name part must be non-empty"
-    return _match(_QUALIFIED, 63, name, _NAME_PART)
+        found.append("name part must be non-empty")
+    if why := _match(_QUALIFIED, 63, name, _NAME_PART, "bytes"):
+        found.append(why if why == _NAME_PART else f"name part {why}")
+    return found
 
 
 def _labels(field: str, labels: Mapping[str, str] | None) -> list[Cause]:
     causes = []
-    for key, value in (labels or {}).items():
-        if why := _key_problem(key):
-            causes.append(invalid_value(field, key, why))
-        if why := _match(_VALUE, 63, value, _LABEL_VALUE):
+    for key, value in sorted((labels or {}).items()):
+        causes += [invalid_value(field, key, why) for why in _key_problems(key)]
+        if why := _match(_VALUE, 63, value, _LABEL_VALUE, "bytes"):
             causes.append(invalid_value(field, value, why))
     return causes
 
@@ -184,14 +186,9 @@ def _job(manifest: Manifest) -> list[Cause]:
 
 def _job_spec(spec: Manifest, path: str) -> list[Cause]:
     policy = spec.get("template", {}).get("spec", {}).get("restartPolicy")
-    if policy not in ("OnFailure", "Never"):
-        message = f'Required value: valid values: "OnFailure", "Never"'  # noqa: F541 - the words of the API
-        return [
-            Cause(reason="FieldValueRequired", message=message, field=f"{path}.template.spec.restartPolicy")
-            if policy in (None, "")
-            else unsupported(f"{path}.template.spec.restartPolicy", policy, ["OnFailure", "Never"])
-        ]
-    return []
+    if policy in ("OnFailure", "Never"):
+        return []
+    return [required(f"{path}.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')]
 
 
 _CRON = re.compile(r"(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|@every \S+|\S+( \S+){4})\Z")
@@ -221,9 +218,14 @@ def _service(manifest: Manifest) -> list[Cause]:
             causes.append(invalid_value(f"spec.ports[{index}].port", number, "must be between 1 and 65535, inclusive"))
         if len(ports) > 1 and not port.get("name"):
             causes.append(required(f"spec.ports[{index}].name"))
+        target = port.get("targetPort")
+        if isinstance(target, int) and not 1 <= target <= 65535:
+            causes.append(invalid_value(f"spec.ports[{index}].targetPort", target, "must be between 1 and 65535, inclusive"))
         identity = (port.get("protocol"), number)
         if identity in seen:
-            shown = json.dumps({"port": number, "protocol": port.get("protocol")}, separators=(",", ":"))
+            # The real server prints its internal struct here.
+            inside = {"Name": "", "Protocol": port.get("protocol"), "AppProtocol": None, "Port": number}
+            shown = json.dumps(inside | {"TargetPort": 0, "NodePort": 0}, separators=(",", ":"))
             causes.append(Cause(reason="FieldValueDuplicate", message=f"Duplicate value: {shown}", field=f"spec.ports[{index}]"))
         seen.add(identity)
     if spec.get("type") == "ExternalName" and not spec.get("externalName"):
@@ -260,7 +262,7 @@ def _ingress(manifest: Manifest) -> list[Cause]:
     spec = manifest.get("spec") or {}
     causes = []
     if not spec.get("rules") and not spec.get("defaultBackend"):
-        causes.append(invalid_value("spec", {}, "either `defaultBackend` or `rules` must be specified"))
+        causes.append(invalid_value("spec", None, "either `defaultBackend` or `rules` must be specified"))
     for i, rule in enumerate(spec.get("rules") or ()):
         for j, path in enumerate((rule.get("http") or {}).get("paths") or ()):
             where = f"spec.rules[{i}].http.paths[{j}]"
@@ -372,10 +374,6 @@ _STATEFUL_MUTABLE = frozenset(
         "minReadySeconds",
     }
 )
-_STATEFUL_WORDS = (
-    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
-)
 _POD_MUTABLE = frozenset({"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"})
 _POD_WORDS = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
@@ -399,7 +397,15 @@ def _immutable(kind: Kind, new: Manifest, old: Manifest) -> list[Cause]:
         changed = [field for field in ("data", "binaryData") if not fieldsets.same(new.get(field), old.get(field))]
         causes += [forbidden(field, "field is immutable when `immutable` is set") for field in changed]
     if kind.key == "statefulsets.apps":
-        causes += _frozen_spec(new, old, _STATEFUL_MUTABLE, _STATEFUL_WORDS)
+        causes += [
+            invalid_value(f"spec.{field}", new["spec"].get(field), "field is immutable")
+            for field in sorted({*new["spec"], *old["spec"]} - _STATEFUL_MUTABLE)
+            if not fieldsets.same(new["spec"].get(field), old["spec"].get(field))
+        ]
+    if kind.key == "jobs.batch" and new["spec"].get("completions") != old["spec"].get("completions"):
+        tandem = "can only be modified in tandem with spec.parallelism"
+        indexed = new["spec"].get("completionMode") == "Indexed"
+        causes.append(invalid_value("spec.completions", new["spec"].get("completions"), tandem if indexed else "field is immutable"))
     if kind.key == "pods":
         causes += _frozen_spec(_without_images(new), _without_images(old), _POD_MUTABLE, _POD_WORDS)
     if kind.key == "persistentvolumeclaims" and old["spec"].get("volumeName"):
