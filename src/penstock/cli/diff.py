@@ -82,7 +82,7 @@ def _show(found: diff.Difference) -> None:
         click.echo(f"{found.left} and {found.right} are the same: {found.same} objects")
         return
     fields = [row for row in found.rows if row.field]
-    width = min(60, max((len(row.field) for row in fields), default=0))
+    width = min(76, max((len(row.field) for row in fields), default=0))
     values = min(40, max((len(_value(row.left)) for row in fields), default=0))
     last = ""
     for row in found.rows:
