@@ -71,7 +71,9 @@ class DirectoryTree:
 
     def _stat(self, path: str) -> os.stat_result | None:
         """What lstat says of a path all of whose parents are real directories; None otherwise."""
-        parent, _, name = path.rpartition("/")
+        parent, slash, name = path.rpartition("/")
+        if slash and not parent:
+            return None
         if parent:
             above = self._stat(parent)
             if above is None or not stat.S_ISDIR(above.st_mode):

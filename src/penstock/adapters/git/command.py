@@ -10,10 +10,11 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from penstock.adapters.git.address import Address
 from penstock.adapters.git.credentials import Credentials, grant
@@ -56,7 +57,13 @@ class Finished:
 
 
 async def run(
-    arguments: Sequence[str], *, folder: Path, address: Address, credentials: Credentials | None, seconds: float
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    address: Address,
+    credentials: Credentials | None,
+    seconds: float,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Finished:
     """Run git in a bare repository against one address.
 
@@ -73,7 +80,7 @@ async def run(
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env={**_environment(address), **dict(lent.environment)},
+                env={**_environment(address), **dict(lent.environment), **environment},
                 pass_fds=lent.descriptors,
                 start_new_session=True,
             )

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pygit2
 
@@ -243,12 +244,27 @@ class Mirror(Reader):
         wanted = tuple(names)
         finished = await self._git_run("ls-remote", "--refs", "--end-of-options", self.url, *(wanted or self._patterns()))
         self._require(finished, f"reading the refs of {self.url}")
+        if not finished.stdout and self.address.scheme in ("http", "https"):
+            await self._spoke_git()
         found: dict[str, CommitId] = {}
         for line in finished.stdout.splitlines():
             commit, _, name = line.decode("utf-8", "surrogateescape").partition("\t")
             if (name in wanted) if wanted else self._mirrored(name):
                 found[name] = CommitId(commit)
         return found
+
+    async def _spoke_git(self) -> None:
+        """An answer without refs must come from a Git server.
+
+        git takes any page without line breaks (a captive portal, a maintenance note) for a static repository without
+        refs, and a fetch of that would prune everything. Only the packet trace tells the two apart.
+        """
+        finished = await self._git_run("ls-remote", "--end-of-options", self.url, environment={"GIT_TRACE_PACKET": "1"})
+        self._require(finished, f"reading the refs of {self.url}")
+        if "packet:" not in finished.stderr:
+            raise RefusedError(
+                f"{self.url} answered something that is not Git", "is the address right?", code="NotGit", status=200
+            )
 
     def _patterns(self) -> tuple[str, ...]:
         return (*self._only, *(f"{prefix}*" for prefix in _WATCHED[1 if self._only else 0 :]))
@@ -284,10 +300,15 @@ class Mirror(Reader):
             found.append(Rewrite(branch=_short(name), old=old, new=new))
         return tuple(found)
 
-    async def _git_run(self, *arguments: str) -> command.Finished:
+    async def _git_run(self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> command.Finished:
         self._held = await self._credentials() if callable(self._credentials) else self._credentials
         return await command.run(
-            arguments, folder=self._folder, address=self.address, credentials=self._held, seconds=self._timeout
+            arguments,
+            folder=self._folder,
+            address=self.address,
+            credentials=self._held,
+            seconds=self._timeout,
+            environment=environment,
         )
 
     def _require(self, finished: command.Finished, what: str) -> None:

@@ -1,0 +1,319 @@
+"""A mirror against remotes that hang, lie, redirect, drop answers or go away; and what other processes can see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import pygit2
+import pytest
+from aiohttp import web
+
+from penstock.adapters import git
+from penstock.model.errors import RefusedError, TransientError
+from penstock.model.values import CommitId
+from penstock.ports.repo import Signature
+from penstock.sandbox import forge as sandbox_forge
+
+AUTHOR = Signature(name="Dev", email="dev@example.com", when=datetime(2026, 3, 2, tzinfo=UTC))
+CANARY = "canary0123456789canary"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@contextlib.asynccontextmanager
+async def server(handler: Handler) -> AsyncIterator[str]:
+    """A web server that answers everything with one handler."""
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def forge(folder: Path) -> AsyncIterator[sandbox_forge.Server]:
+    async with sandbox_forge.serve(folder) as running:
+        await running.create_repo("fleet", owner="platform")
+        yield running
+
+
+def mirror(url: str, folder: Path, **more: object) -> git.Mirror:
+    return git.Mirror(url, folder, **({"credentials": git.Credentials(username="u", password=CANARY)} | more))  # type: ignore[arg-type]
+
+
+def commit(repo: git.Mirror, content: bytes, *parents: CommitId) -> CommitId:
+    return repo.write_commit(parents, {"a": content}, message="m", author=AUTHOR)
+
+
+async def test_a_server_that_hangs_costs_no_more_than_the_timeout(tmp_path: Path) -> None:
+    async def hang(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    async with server(hang) as url:
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(TransientError) as failed:
+            await mirror(f"{url}/a/b.git", tmp_path / "m", timeout=0.5).fetch()
+        assert failed.value.code == "Timeout"
+        assert asyncio.get_running_loop().time() - started < 5
+
+
+async def test_a_cancelled_fetch_leaves_no_process(tmp_path: Path) -> None:
+    reached = asyncio.Event()
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        reached.set()
+        await asyncio.sleep(60)
+        return web.Response()
+
+    async with server(hang) as url:
+        task = asyncio.create_task(mirror(f"{url}/a/b.git", tmp_path / "m").fetch())
+        async with asyncio.timeout(10):
+            await reached.wait()
+        children = git_processes(url)
+        assert children
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(5):
+            while git_processes(url):  # noqa: ASYNC110 - other processes end
+                await asyncio.sleep(0.02)
+
+
+def git_processes(url: str) -> list[str]:
+    """Command lines of running processes that name the URL."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if url in line:
+                found.append(line)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (200, RefusedError, "NotGit"),
+        (401, RefusedError, "AuthenticationFailed"),
+        (403, RefusedError, "AuthenticationFailed"),
+        (404, RefusedError, "NotFound"),
+        (429, TransientError, "Unreachable"),
+        (500, TransientError, "Unreachable"),
+        (503, TransientError, "Unreachable"),
+    ],
+)
+async def test_answers_that_are_not_git_are_told_apart(tmp_path: Path, status: int, kind: type[Exception], code: str) -> None:
+    async def page(request: web.Request) -> web.StreamResponse:
+        headers = {"WWW-Authenticate": "Basic realm=x"} if status == 401 else {}
+        return web.Response(
+            status=status, text="<html>\nmaintenance \x1b[31m</html>\n", content_type="text/html", headers=headers
+        )
+
+    async with server(page) as url:
+        with pytest.raises(kind) as failed:
+            await mirror(f"{url}/a/b.git", tmp_path / "m").fetch()
+        assert failed.value.code == code  # type: ignore[attr-defined]
+        assert CANARY not in str(failed.value)
+        assert "\x1b" not in str(failed.value)
+
+
+async def test_a_page_without_line_breaks_is_not_taken_for_an_empty_repository(tmp_path: Path) -> None:
+    """git itself would: and a fetch would then prune every branch."""
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        return web.Response(text="<html>back soon</html>", content_type="text/html")
+
+    async with forge(tmp_path / "forge") as running, server(page) as url:
+        direct = git.Mirror(running.clone_url("fleet", user="developer"), tmp_path / "m")
+        made = commit(direct, b"1")
+        await direct.push("main", made, expect=None)
+        through = mirror(f"{url}/platform/fleet.git", tmp_path / "m")
+        with pytest.raises(RefusedError) as refused:
+            await through.fetch()
+        assert refused.value.code == "NotGit"
+        assert through.branches()["main"] == made
+
+
+async def test_credentials_never_go_to_the_host_of_a_redirect(tmp_path: Path) -> None:
+    for held in (git.Credentials(username="u", password=CANARY), git.Credentials(bearer=CANARY)):
+        thief_saw: list[str] = []
+
+        async def thief(request: web.Request) -> web.StreamResponse:
+            thief_saw.append(request.headers.get("Authorization", ""))  # noqa: B023
+            return web.Response(status=401, headers={"WWW-Authenticate": "Basic realm=x"})
+
+        async with server(thief) as elsewhere:
+
+            async def away(request: web.Request) -> web.StreamResponse:
+                return web.Response(status=302, headers={"Location": f"{elsewhere}{request.path_qs}"})
+
+            async with server(away) as url:
+                with pytest.raises((RefusedError, TransientError)):
+                    await mirror(f"{url}/a/b.git", tmp_path / "m", credentials=held).fetch()
+        assert all(header == "" for header in thief_saw), thief_saw
+
+
+async def test_a_bearer_token_gets_in(tmp_path: Path) -> None:
+    async with forge(tmp_path / "forge") as running:
+        held = git.Credentials(bearer=running.token("developer"))
+        repo = git.Mirror(running.clone_url("fleet"), tmp_path / "m", credentials=held)
+        made = commit(repo, b"1")
+        await repo.push("main", made, expect=None)
+        await repo.fetch()
+        assert repo.branches()["main"] == made
+
+
+async def test_credentials_are_asked_for_each_time(tmp_path: Path) -> None:
+    asked = 0
+
+    async def current() -> git.Credentials:
+        nonlocal asked
+        asked += 1
+        return git.Credentials(username="developer", password=token if asked > 1 else "expired")
+
+    async with forge(tmp_path / "forge") as running:
+        token = running.token("developer")
+        repo = git.Mirror(running.clone_url("fleet"), tmp_path / "m", credentials=current)
+        with pytest.raises(RefusedError):
+            await repo.fetch()
+        await repo.fetch()
+        assert asked > 1
+
+
+async def test_no_process_shows_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A git that writes down its arguments and environment before it becomes the real one."""
+    real = next(f"{folder}/git" for folder in os.environ["PATH"].split(":") if Path(f"{folder}/git").exists())
+    spy = tmp_path / "bin"
+    spy.mkdir()
+    (spy / "git").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {tmp_path}/seen\nenv >> {tmp_path}/seen\nexec {real} "$@"\n')
+    (spy / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{spy}:{os.environ['PATH']}")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")  # a person's environment does not leak in
+    async with forge(tmp_path / "forge") as running:
+        repo = git.Mirror(running.clone_url("fleet", user="developer"), tmp_path / "m")
+        await repo.push("main", commit(repo, b"1"), expect=None)
+        await repo.fetch()
+        seen = (tmp_path / "seen").read_text()
+        assert running.url in seen
+        assert running.token("developer") not in seen
+        assert "GIT_CONFIG_COUNT" not in seen
+
+
+async def test_an_answer_lost_after_a_push_is_settled_by_the_ref(tmp_path: Path) -> None:
+    async with forge(tmp_path / "forge") as running, aiohttp.ClientSession(auto_decompress=False) as client:
+        lost = 0
+
+        async def proxy(request: web.Request) -> web.StreamResponse:
+            nonlocal lost
+            headers = {name: value for name, value in request.headers.items() if name.lower() not in ("host", "content-length")}
+            headers.pop("Content-Encoding", None)
+            url = f"{running.url}{request.path_qs}"
+            async with client.request(request.method, url, headers=headers, data=await request.read()) as answer:
+                body = await answer.read()
+                if request.path.endswith("git-receive-pack") and answer.status == 200 and request.method == "POST":
+                    lost += 1
+                    begun = web.StreamResponse(headers={"Content-Type": answer.headers["Content-Type"]})
+                    await begun.prepare(request)
+                    assert request.transport is not None
+                    request.transport.abort()
+                    return begun
+                kept = {
+                    name: value for name, value in answer.headers.items() if name.lower() in ("content-type", "www-authenticate")
+                }
+                return web.Response(status=answer.status, body=body, headers=kept)
+
+        async with server(proxy) as url:
+            held = git.Credentials(username="developer", password=running.token("developer"))
+            repo = git.Mirror(f"{url}/platform/fleet.git", tmp_path / "m", credentials=held)
+            made = commit(repo, b"1")
+            await repo.push("main", made, expect=None)
+            assert lost == 1, "the push was made once, its answer was lost, and it was not made again"
+            assert repo.branches()["main"] == made
+        direct = git.Mirror(running.clone_url("fleet", user="developer"), tmp_path / "direct")
+        await direct.fetch()
+        assert [found.id for found in direct.log(made)] == [made]
+
+
+async def test_a_remote_that_goes_away_loses_nothing_and_heals(tmp_path: Path) -> None:
+    pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    repo = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True)
+    made = commit(repo, b"1")
+    await repo.push("main", made, expect=None)
+    (tmp_path / "remote.git").rename(tmp_path / "away.git")
+    with pytest.raises(RefusedError) as gone:
+        await repo.fetch()
+    assert gone.value.code == "NotFound"
+    assert repo.branches()["main"] == made
+    (tmp_path / "away.git").rename(tmp_path / "remote.git")
+    later = commit(repo, b"2", made)
+    await repo.push("main", later, expect=made)
+    await repo.fetch()
+    assert repo.branches()["main"] == later
+
+
+async def test_what_a_server_refuses_is_said_in_its_own_plain_words(tmp_path: Path) -> None:
+    pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    hook = tmp_path / "remote.git" / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nprintf '\\033[31mGH013: main is protected\\033[0m\\n' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    repo = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True)
+    with pytest.raises(RefusedError) as refused:
+        await repo.push("main", commit(repo, b"1"), expect=None)
+    assert refused.value.code == "PushRefused"
+    assert "GH013: main is protected" in str(refused.value)
+    assert "\x1b" not in str(refused.value)
+    assert dict(repo.branches()) == {}
+
+
+async def test_forged_objects_are_not_taken_over(tmp_path: Path) -> None:
+    """A tree with a name that climbs out: git's own check refuses the whole fetch."""
+    remote = pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    blob = remote.create_blob(b"x")
+    tree = remote.odb.write(2, b"100644 ..\0" + bytes.fromhex(str(blob)))
+    who = pygit2.Signature("x", "x@x", 1, 0)
+    made = remote.create_commit("refs/heads/main", who, who, "m", tree, [])
+    repo = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True)
+    with pytest.raises(RefusedError) as refused:
+        await repo.fetch()
+    assert refused.value.code == "CorruptObjects"
+    assert dict(repo.branches()) == {}
+    assert repo.resolve(str(made)) is None
+
+
+async def test_an_unchanged_remote_is_only_looked_at(tmp_path: Path) -> None:
+    posts = 0
+    async with forge(tmp_path / "forge") as running:
+        repo = git.Mirror(running.clone_url("fleet", user="developer"), tmp_path / "m")
+        await repo.push("main", commit(repo, b"1"), expect=None)
+        await repo.fetch()
+        objects = sorted((tmp_path / "m").rglob("*"))
+        stamps = [path.stat().st_mtime_ns for path in objects if path.is_file()]
+        for _ in range(3):
+            await repo.fetch()
+        posts = sum(1 for path in objects if path.is_file())
+        assert [path.stat().st_mtime_ns for path in objects if path.is_file()] == stamps
+        assert posts > 0
+
+
+async def test_hooks_and_config_of_the_mirror_folder_do_not_run(tmp_path: Path) -> None:
+    pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    repo = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True)
+    for name in ("pre-push", "reference-transaction", "post-checkout"):
+        hook = tmp_path / "m" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran-{name}\n")
+        hook.chmod(0o755)
+    await repo.push("main", commit(repo, b"1"), expect=None)
+    await repo.fetch()
+    assert list(tmp_path.glob("ran-*")) == []
