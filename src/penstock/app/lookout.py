@@ -1,0 +1,187 @@
+"""One look at everything after the other, for a face that shows what goes on: the same facts as `status`, kept warm.
+
+In: an open world. Out: a `Look`. Whoever does not answer is told in the look and makes nothing else unknown: without the
+forge there are still Git and the clusters, without a cluster there is still everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from penstock.app import status
+from penstock.app.world import World
+from penstock.controllers.promotion_cases import BRANCHES, Case
+from penstock.controllers.promotion_survey import Surveyor
+from penstock.model import errors
+from penstock.model.resource import Manifest
+from penstock.model.values import CommitId, EnvName
+from penstock.ports.cluster import ApiResource, Cluster, ObjectList
+from penstock.ports.forge import CommitStatus, PullRequest, Review
+from penstock.promote import records, text
+
+__all__ = ["Case", "Look", "Lookout", "Promotion"]
+
+CLUSTER_SECONDS = 4.0
+"""How long a cluster may take for an answer before it counts as silent."""
+FORGE_SECONDS = 10.0
+"""How long a look may take before it is tried without the forge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Everything, at one moment."""
+
+    status: status.Status
+    cases: tuple[Case, ...]
+    manifests: Mapping[EnvName, Manifest | None]
+    """The Kustomization of each environment whose cluster answered; None where it has none."""
+    silent: Mapping[EnvName, str]
+    """Environments whose cluster did not answer, and what it said."""
+    problems: tuple[str, ...] = ()
+    """What could not be asked besides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """One pull request of Penstock's."""
+
+    pull: PullRequest
+    unit: str
+    source: str
+    target: str
+    case: Case | None
+    """What is computed about it now; None once it is done, or when something else is proposed by now."""
+    record: records.Promotion | None
+    """What its commit says; a claim."""
+    reviews: tuple[Review, ...]
+    statuses: tuple[CommitStatus, ...]
+
+
+class Lookout:
+    """Looks at one world again and again; what never changes is read once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._clusters: dict[EnvName, Cluster] = {
+            name: cast("Cluster", Impatient(cluster, CLUSTER_SECONDS)) for name, cluster in world.clusters.items()
+        }
+        self._looking = status.surveyor(replace(world, clusters=self._clusters))
+        self._blind = _without_forge(self._looking)
+
+    @property
+    def name(self) -> str:
+        """What the fleet is called, as long as its repository says nothing else."""
+        return self._world.fleet.repository.url.rstrip("/").rpartition("/")[2].removesuffix(".git")
+
+    def cluster(self, name: EnvName) -> Cluster:
+        """The cluster of an environment, for reading, with as much patience as a look has."""
+        return self._clusters[name]
+
+    async def look(self) -> Look:
+        """Look now. Raises RemoteError only when there is nothing to look at, not even in the local mirror."""
+        looking = self._looking
+        problems: tuple[str, ...] = ()
+        try:
+            async with asyncio.timeout(FORGE_SECONDS):
+                survey = await looking.survey()
+        except (TimeoutError, errors.RemoteError) as error:
+            said = error.what if isinstance(error, errors.RemoteError) else f"no answer within {FORGE_SECONDS:.0f} s"
+            problems = (f"Git and forge cannot be asked ({said}): pull requests are not known, commits may be old",)
+            looking = self._blind
+            survey = await looking.survey(fetch=False)
+        found = await asyncio.to_thread(status.of, looking, survey, name=self.name)
+        return Look(
+            status=found,
+            cases=survey.cases,
+            manifests={name: seen.manifest for name, seen in survey.seen.items() if not seen.problem},
+            silent={
+                name: self._world.cluster_problems.get(name, seen.problem) for name, seen in survey.seen.items() if seen.problem
+            },
+            problems=problems,
+        )
+
+    async def promotion(self, number: int, look: Look) -> Promotion:
+        """One pull request. Raises RefusedError(code='NotFound') for one that is no promotion."""
+        forge = self._world.forge
+        try:
+            pull = await forge.pull(number)
+        except errors.RefusedError as error:
+            if error.status == 404 or error.code == "NotFound":
+                raise errors.RefusedError(f"there is no pull request #{number}", code="NotFound", status=404) from None
+            raise
+        if not pull.head.startswith(BRANCHES):
+            raise errors.RefusedError(f"#{number} is not a promotion", hint=pull.url, code="NotFound", status=404)
+        reviews, statuses = await asyncio.gather(forge.reviews(number), forge.statuses(pull.head_sha))
+        target, _, unit = pull.head.removeprefix(BRANCHES).partition("/")
+        case = next((one for one in look.cases if one.pull is not None and one.pull.number == number), None)
+        record = self._record(pull, unit)
+        source = case.source.name if case else record.source if record else text.read_marker(pull.body).get("source", "")
+        return Promotion(
+            pull=pull,
+            unit=unit,
+            source=str(source),
+            target=target,
+            case=case,
+            record=record,
+            reviews=tuple(reviews),
+            statuses=tuple(statuses),
+        )
+
+    def _record(self, pull: PullRequest, unit: str) -> records.Promotion | None:
+        """What the commit at the head says about this unit, where it is known here."""
+        try:
+            message = self._world.repo.commit(CommitId(pull.head_sha)).message
+        except errors.RefusedError:
+            return None
+        return next((one for one in records.parse(message).promotions if one.unit == unit), None)
+
+
+def _without_forge(looking: Surveyor) -> Surveyor:
+    """The same surveyor without a forge; they share what they read."""
+    blind = replace(looking, forge=None)
+    blind.history, blind.renderer = looking.history, looking.renderer
+    return blind
+
+
+class Impatient:
+    """The reading half of a cluster, where no answer in time is an answer: it does not answer."""
+
+    def __init__(self, cluster: Cluster, seconds: float) -> None:
+        self.name = cluster.name
+        self._cluster = cluster
+        self._seconds = seconds
+
+    async def resource(self, group: str, kind: str, version: str | None = None) -> ApiResource | None:
+        return await self._within(lambda: self._cluster.resource(group, kind, version))
+
+    async def get(self, resource: ApiResource, namespace: str, name: str) -> Manifest | None:
+        return await self._within(lambda: self._cluster.get(resource, namespace, name))
+
+    async def list(
+        self,
+        resource: ApiResource,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+    ) -> ObjectList:
+        return await self._within(
+            lambda: self._cluster.list(
+                resource,
+                namespace,
+                label_selector=label_selector,
+                field_selector=field_selector,
+                metadata_only=metadata_only,
+            )
+        )
+
+    async def _within[T](self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await call()
+        except TimeoutError:
+            raise errors.TransientError(f"{self.name} did not answer within {self._seconds:.0f} s", code="NoAnswer") from None

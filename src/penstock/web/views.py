@@ -1,0 +1,356 @@
+"""What each page shows, as plain values: the templates take these and nothing else, `reading` makes them.
+
+In: nothing. Out: frozen values that compare by content, so that "did anything change?" is `==`. Moments are absolute (ages
+are counted where they are shown), every text may be hostile (escaping is the templates' work), and what could not be asked
+is mark "unknown", never a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Mark = Literal["live", "moving", "person", "broken", "unknown", "absent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkWords:
+    """How a mark looks and what it means; colour comes on top, it never carries the meaning alone."""
+
+    glyph: str
+    meaning: str
+
+
+MARKS: dict[Mark, MarkWords] = {
+    "live": MarkWords(glyph="✔", meaning="live and healthy"),
+    "moving": MarkWords(glyph="◐", meaning="moving"),
+    "person": MarkWords(glyph="●", meaning="waits for a person"),
+    "broken": MarkWords(glyph="✖", meaning="needs you"),
+    "unknown": MarkWords(glyph="?", meaning="not known"),
+    "absent": MarkWords(glyph="–", meaning="not there"),
+}
+"""The same marks and words as `penstock status`."""
+
+GATE_MARKS: dict[str, Mark] = {"passed": "live", "waiting": "moving", "failed": "broken"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """A commit, as far as it is known here."""
+
+    id: str
+    subject: str = ""
+    author: str = ""
+    when: datetime | None = None
+
+    @property
+    def short(self) -> str:
+        return self.id[:7]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One gate's answer."""
+
+    mark: Mark
+    text: str
+    until: datetime | None = None
+    """When waiting ends by itself, if that is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullLink:
+    """A pull request to go to."""
+
+    number: int
+    state: str = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One app in one environment."""
+
+    environment: str
+    mark: Mark
+    words: str
+    """'healthy', 'failing', 'PR #14 open'."""
+    commit: Commit | None = None
+    since: datetime | None = None
+    pull: PullLink | None = None
+    waits: tuple[Gate, ...] = ()
+    detail: tuple[str, ...] = ()
+    """Further lines: what fails, where, what comes next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One app, across the environments."""
+
+    app: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def calm(self) -> bool:
+        """Whether nobody and nothing is waited for."""
+        return all(cell.mark in ("live", "absent") for cell in self.cells)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """One environment at the top of its column."""
+
+    name: str
+    mark: Mark
+    words: str
+    commit: Commit | None = None
+    since: datetime | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """One promotion on its way."""
+
+    unit: str
+    source: str
+    target: str
+    mark: Mark
+    words: str
+    """What happens next, or what it waits for, in one clause."""
+    title: str = ""
+    number: int = 0
+    """Of its pull request; 0 while there is none."""
+    gates: tuple[Gate, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.target}~{self.unit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """The status matrix and the promotions on their way."""
+
+    fleet: str
+    branch: str
+    tip: Commit | None
+    heads: tuple[Head, ...]
+    lines: tuple[Line, ...]
+    pending: tuple[Pending, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What could not be asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One environment on an app's path."""
+
+    environment: str
+    mark: Mark
+    words: str
+    commit: Commit | None = None
+    since: datetime | None = None
+    pull: PullLink | None = None
+    evidence: str = ""
+    gates: tuple[Gate, ...] = ()
+    detail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppPage:
+    """An app's path through the environments."""
+
+    name: str
+    sentence: str
+    steps: tuple[Step, ...]
+    next: str = ""
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldRow:
+    """One field of the difference table; a side without the field is ''."""
+
+    object: str
+    field: str
+    source: str
+    before: str
+    after: str
+    state: str
+    """promoted, kept, declared, unexplained, beside: the verdict's words."""
+    meaning: str = ""
+
+    @property
+    def changes(self) -> bool:
+        return self.before != self.after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictRow:
+    """One field changed on both sides; places are 'file:line'."""
+
+    field: str
+    kind: str
+    base: str
+    source: str
+    target: str
+    source_place: str = ""
+    target_place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewRow:
+    """One review."""
+
+    user: str
+    state: str
+    commit: str
+    when: datetime
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRow:
+    """One commit status on the head."""
+
+    context: str
+    state: str
+    description: str
+    creator: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionPage:
+    """A pull request of ours, with what is computed about it now."""
+
+    number: int
+    title: str
+    url: str
+    """On the forge; '' when it is not a web address."""
+    state: str
+    """open, merged or closed."""
+    draft: bool
+    author: str
+    head: str
+    """The commit that would be merged."""
+    branch: str
+    base: str
+    created: datetime
+    merged: datetime | None = None
+    merged_by: str = ""
+    unit: str = ""
+    source: str = ""
+    target: str = ""
+    mark: Mark = "unknown"
+    words: str = ""
+    verdict: str = ""
+    same: bool | None = None
+    rows: tuple[FieldRow, ...] = ()
+    conflicts: tuple[ConflictRow, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    commits: tuple[Commit, ...] = ()
+    reviews: tuple[ReviewRow, ...] = ()
+    statuses: tuple[StatusRow, ...] = ()
+    body: str = ""
+    """The text on the forge, shown as text when nothing could be computed."""
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionRow:
+    """One condition of the Kustomization."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRow:
+    """One object of the inventory."""
+
+    kind: str
+    group: str
+    namespace: str
+    name: str
+    mark: Mark
+    health: str
+    """kstatus' word, 'not known' when its kind could not be listed."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """One Kubernetes event about the Kustomization."""
+
+    type: str
+    reason: str
+    message: str
+    when: datetime | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileRow:
+    """One entry of status.history."""
+
+    digest: str
+    status: str
+    first: datetime | None = None
+    last: datetime | None = None
+    count: int = 0
+    duration: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentPage:
+    """An environment: what its Kustomization says, and the objects it owns."""
+
+    name: str
+    mark: Mark
+    words: str
+    kustomization: str = ""
+    """'namespace/name'."""
+    path: str = ""
+    interval: str = ""
+    suspended: bool = False
+    commit: Commit | None = None
+    attempted: str = ""
+    digest: str = ""
+    conditions: tuple[ConditionRow, ...] = ()
+    objects: tuple[ObjectRow, ...] = ()
+    events: tuple[EventRow, ...] = ()
+    history: tuple[ReconcileRow, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRow:
+    """One change of an environment, from Git."""
+
+    when: datetime | None
+    app: str
+    change: str
+    author: str
+    commit: str
+    origin: str = ""
+    """The environment it came from."""
+    pull: int = 0
+    approved: str = ""
+    kind: str = ""
+    """promotion, rollback, bypass, adopted, ...: the log's own word."""
+    healthy: str = ""
+    lead_time: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPage:
+    """An environment's history, newest first."""
+
+    environment: str
+    rows: tuple[LogRow, ...] = ()
+    problems: tuple[str, ...] = ()
+    more: bool = field(default=False)
