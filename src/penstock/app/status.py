@@ -139,7 +139,7 @@ def _cell(looking: Surveyor, survey: Survey, environment: Environment, unit: str
     if environment.unit(unit) is None:
         state: State = "absent" if pending is None else _moving(pending)
         return Cell(environment=environment.name, state=state, pending=pending)
-    found = looking.judge.evidence(survey, environment, _alone(looking, survey, environment), unit)
+    found = looking.judge.evidence(survey, environment, alone(looking, survey, environment), unit)
     seen = survey.seen.get(environment.name)
     applied = found.applied or survey.tip
     if found.state == "unknown":
@@ -166,7 +166,7 @@ def _cell(looking: Surveyor, survey: Survey, environment: Environment, unit: str
     )
 
 
-def _alone(looking: Surveyor, survey: Survey, environment: Environment) -> change.Pair:
+def alone(looking: Surveyor, survey: Survey, environment: Environment) -> change.Pair:
     """An environment compared with itself: evidence needs to know what the main branch has there."""
     tree = looking.repo.tree(survey.tip)
     return change.Pair(source=environment, target=environment, base=None, base_commit=None, tree=tree)

@@ -136,13 +136,18 @@ class Controller:
                 await Watcher(cluster, resource, self.clock, lambda *_: self.poke()).run()
             await self.clock.sleep(self.interval)
 
-    async def once(self, asked: Sequence[Asked] = ()) -> Report:
-        """One pass. Raises RemoteError when Git or the forge cannot be asked at all."""
+    async def once(self, asked: Sequence[Asked] = (), *, only_asked: bool = False) -> Report:
+        """One pass; with `only_asked`, acting on nothing but what is asked for.
+
+        Raises RemoteError when Git or the forge cannot be asked at all.
+        """
         survey = await self.surveyor.survey(asked)
         done: list[Done] = []
         problems: list[str] = []
         again = False
         for case in survey.cases:
+            if only_asked and not any(one.concerns(case.change) for one in asked):
+                continue
             if case.decision.action == "merge" and any(one.action == "merge" for one in done):
                 again = True  # The main branch moved: the next pass judges this one against what is there then.
                 continue

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from penstock.model.errors import RefusedError
 from penstock.model.pipeline import REMAINDER, Environment, Repository
 from penstock.model.values import CommitId, EnvName
-from penstock.ports.repo import Commit, Repo
+from penstock.ports.repo import Commit, RepoReader
 from penstock.promote import records
 from penstock.promote.text import Travelling
 
@@ -23,7 +23,7 @@ _DEPTH = 16
 class History:
     """The memory of one repository's records; safe to throw away."""
 
-    def __init__(self, repo: Repo) -> None:
+    def __init__(self, repo: RepoReader) -> None:
         self._repo = repo
         self._landed: dict[tuple[str, ...], list[records.Landed]] = {}
         self._tips: dict[tuple[str, ...], CommitId] = {}

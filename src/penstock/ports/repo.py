@@ -37,10 +37,10 @@ class Commit:
         return self.message.split("\n", 1)[0]
 
 
-class Repo(Protocol):
-    """A repository we read and, for promotion branches, write. Reading is local and quick; fetch and push are remote.
+class RepoReader(Protocol):
+    """The reading half of a repository, all there is of a user's own clone. Local and quick.
 
-    Raises everywhere: RefusedError (unknown ref, auth), TransientError (network), RaceError (moved ref).
+    Raises everywhere: RefusedError (unknown ref or commit).
     """
 
     def resolve(self, ref: str) -> CommitId | None:
@@ -62,13 +62,23 @@ class Repo(Protocol):
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         """The best common ancestor."""
 
+    def branches(self, prefix: str = "") -> Mapping[str, CommitId]:
+        """Branches of the remote as last fetched, by short name."""
+
+    def note(self, ref: str, commit: CommitId) -> str | None:
+        """The note of a commit in notes ref `ref` (short, below refs/notes/)."""
+
+
+class Repo(RepoReader, Protocol):
+    """A repository we read and, for promotion branches, write. Reading is local and quick; fetch and push are remote.
+
+    Raises everywhere: RefusedError (unknown ref, auth), TransientError (network), RaceError (moved ref).
+    """
+
     def write_commit(
         self, parents: Iterable[CommitId], changes: Mapping[str, bytes | None], *, message: str, author: Signature
     ) -> CommitId:
         """Write a commit whose tree is the first parent's with these files replaced (None deletes), modes kept."""
-
-    def branches(self, prefix: str = "") -> Mapping[str, CommitId]:
-        """Branches of the remote as last fetched, by short name."""
 
     async def fetch(self) -> None:
         """Bring all branches, tags and notes up to date; deleted ones go."""
@@ -78,9 +88,6 @@ class Repo(Protocol):
 
         Raises RaceError when it is elsewhere; an answer that was lost is settled by re-reading the ref.
         """
-
-    def note(self, ref: str, commit: CommitId) -> str | None:
-        """The note of a commit in notes ref `ref` (short, below refs/notes/)."""
 
     async def add_note(self, ref: str, commit: CommitId, text: str) -> None:
         """Write a note and push the notes ref; a race is resolved by re-reading and writing again."""

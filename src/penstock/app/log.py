@@ -1,0 +1,171 @@
+"""What came into an environment, when, from where and who let it: from Git alone.
+
+In: a repository and an environment. Out: entries, newest first. Promotions speak through their trailers; whatever else touched
+an environment that is promoted into is a bypass and is called so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from penstock import source
+from penstock.controllers.promotion_history import History, unit_paths
+from penstock.model import errors
+from penstock.model.pipeline import REMAINDER, Environment, Repository
+from penstock.model.tree import Tree
+from penstock.model.values import CommitId, EnvName
+from penstock.ports.repo import Commit, RepoReader
+from penstock.promote import evidence, records
+
+Kind = Literal["promotion", "direct", "bypass", "rollback"]
+"""direct: a commit to an environment that nothing is promoted into; bypass: one to an environment that has an upstream, or
+a promotion that was merged without Penstock's gates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One unit that one commit changed."""
+
+    when: datetime
+    commit: CommitId
+    unit: str
+    kind: Kind
+    subject: str
+    """As the person who made the change wrote it."""
+    author: str
+    source: EnvName | None = None
+    source_commit: CommitId | None = None
+    pull: str = ""
+    approved_by: tuple[str, ...] = ()
+    verdict: str = ""
+    evidence: str = ""
+    healthy_after: timedelta | None = None
+    """From landing here to running healthy here, where a later promotion recorded it."""
+    lead_time: timedelta | None = None
+    """From the person's commit to landing here."""
+
+
+def log(repo: RepoReader, branch: str, name: str, *, limit: int = 50) -> tuple[Entry, ...]:
+    """The newest entries of an environment. Raises InputError for an unknown one, RefusedError without such a branch."""
+    tip = repo.resolve(branch)
+    if tip is None:
+        raise errors.RefusedError(f"the repository has no branch {branch}", code="NoBranch")
+    repository = source.discover(repo.tree(tip))
+    environment = found(repository, name)
+    history = History(repo)
+    healthy = _healthy_since(history, repository, environment, tip)
+    entries = _entries(repo, history, repository, environment, tip, healthy)
+    return tuple(itertools.islice(entries, limit))
+
+
+def found(repository: Repository, name: str) -> Environment:
+    """The environment of this name. Raises InputError that names those that are there."""
+    environment = repository.environment(name)
+    if environment is None:
+        names = ", ".join(str(env.name) for env in repository.environments)
+        hint = f"environments here: {names}" if names else "penstock init writes a repository with environments"
+        raise errors.invalid(f"there is no environment {name!r}", hint=hint, code="UnknownEnvironment")
+    return environment
+
+
+def _entries(
+    repo: RepoReader,
+    history: History,
+    repository: Repository,
+    environment: Environment,
+    tip: CommitId,
+    healthy: Mapping[tuple[str, CommitId], datetime],
+) -> Iterator[Entry]:
+    for landed in history.landed(environment, tip):
+        commit = repo.commit(landed.commit)
+        arrived = {one.unit: one for one in landed.record.promotions if one.target == environment.name}
+        for unit in _units(repo, repository, environment, commit):
+            promotion = arrived.get(unit)
+            since = healthy.get((unit, commit.id))
+            after = max(since - landed.when, timedelta(0)) if since else None
+            if promotion is None:
+                yield Entry(
+                    when=landed.when,
+                    commit=commit.id,
+                    unit=unit,
+                    kind="bypass" if environment.promote_from and commit.parents else "direct",
+                    subject=commit.subject,
+                    author=commit.author.name,
+                    healthy_after=after,
+                )
+            else:
+                yield _promoted(history, repository, landed, commit, promotion, after)
+
+
+def _promoted(
+    history: History,
+    repository: Repository,
+    landed: records.Landed,
+    commit: Commit,
+    promotion: records.Promotion,
+    healthy_after: timedelta | None,
+) -> Entry:
+    origin = repository.environment(promotion.source)
+    written = history.origin(origin, promotion.unit, promotion.commit, repository) if origin else None
+    # Penstock writes the evidence only when it merges by itself, behind green gates.
+    kind: Kind = "rollback" if promotion.rollback else "promotion" if promotion.evidence else "bypass"
+    return Entry(
+        when=landed.when,
+        commit=commit.id,
+        unit=promotion.unit,
+        kind=kind,
+        subject=written.subject if written else commit.subject,
+        author=written.author.name if written else commit.author.name,
+        source=promotion.source,
+        source_commit=promotion.commit,
+        pull=promotion.pull,
+        approved_by=promotion.approved_by,
+        verdict=promotion.verdict,
+        evidence=promotion.evidence,
+        healthy_after=healthy_after,
+        lead_time=max(landed.when - written.author.when, timedelta(0)) if written else None,
+    )
+
+
+def _healthy_since(
+    history: History, repository: Repository, environment: Environment, tip: CommitId
+) -> dict[tuple[str, CommitId], datetime]:
+    """(unit, commit of this environment) -> since when it ran healthy, as later promotions out of here recorded."""
+    result: dict[tuple[str, CommitId], datetime] = {}
+    for target in repository.environments:
+        if environment.name not in target.promote_from:
+            continue
+        for landed in history.landed(target, tip):
+            for promotion in landed.record.promotions:
+                words = promotion.evidence.split(" ")
+                if promotion.source == environment.name and len(words) > 2 and words[0] == environment.name:
+                    since = evidence.moment(words[2].partition("/")[0])
+                    if since is not None:
+                        result[(promotion.unit, promotion.commit)] = since
+    return result
+
+
+def _units(repo: RepoReader, repository: Repository, environment: Environment, commit: Commit) -> Sequence[str]:
+    """The units that a commit changed in an environment, against its first parent; a first commit is the whole."""
+    if not commit.parents:
+        return (REMAINDER,)
+    before, after = repo.tree(commit.parents[0]), repo.tree(commit.id)
+    apps = sorted({name for tree in (before, after) for path in environment.paths for name in _apps(tree, f"{path}/apps")})
+    changed = [app for app in apps if any(_id(before, path) != _id(after, path) for path in unit_paths(environment, app))]
+    return changed or (REMAINDER,)
+
+
+def _apps(tree: Tree, path: str) -> list[str]:
+    entry = tree.entry(path)
+    if entry is None or entry.kind != "directory":
+        return []
+    return [name for name in tree.names(path) if (child := tree.entry(f"{path}/{name}")) and child.kind == "directory"]
+
+
+def _id(tree: Tree, path: str) -> str:
+    entry = tree.entry(path)
+    return entry.id if entry else ""
