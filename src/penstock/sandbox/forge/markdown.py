@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 _INLINE = re.compile(
     r"(?P<code>`[^`\n]+`)|\*\*(?P<bold>[^*\n]+)\*\*|(?<!\w)[*_](?P<italic>[^*_\n]+)[*_](?!\w)"
-    r"|\[(?P<text>[^\]\n]+)\]\((?P<link>https?://[^\s)]+)\)|(?P<bare>https?://[^\s<>)\"'`]+)"
+    r"|\[(?P<text>[^\[\]\n]{1,300})\]\((?P<link>https?://[^\s)]+)\)|(?P<bare>https?://[^\s<>)\"'`]+)"
 )
 _SUMMARY = re.compile(r"^<details>\s*(?:<summary>(?P<title>.*?)</summary>)?\s*(?P<rest>.*)$")
 _ITEM = re.compile(r"^(?P<indent> *)(?:[-*+]|\d+[.)])\s+(?P<text>.*)$")

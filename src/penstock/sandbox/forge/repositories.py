@@ -85,7 +85,9 @@ class Bare:
         return None if found is None else str(found)
 
     def contains(self, branch_tip: str, commit: str) -> bool:
-        return branch_tip == commit or bool(self.git.descendant_of(branch_tip, commit))
+        if branch_tip == commit:
+            return True
+        return commit in self.git and bool(self.git.descendant_of(branch_tip, commit))
 
     def commits(self, base: str, head: str, limit: int = 250) -> list[pygit2.Commit]:
         """What head has and base has not, newest first."""
