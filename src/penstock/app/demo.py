@@ -78,12 +78,12 @@ class Story:
     reviewer: Forge
     tell: Tell
     show: Show
-    began: float = 0.0
+    began: float
+    """Monotonic seconds."""
     columns: dict[str, Column] = field(default_factory=dict)
     live: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.began = self.opened.clock.monotonic()
         self.columns = {str(name): Column(environment=str(name)) for name in self.opened.clusters}
 
     def say(self, kind: Kind, text: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from penstock.app import sandbox as sandboxes
 from penstock.app import world as worlds
+from penstock.app.memory import Options
 from penstock.model import errors
 from penstock.model.values import EnvName
 from penstock.ports.forge import Forge
@@ -86,9 +87,7 @@ async def running(world: worlds.World, *, sync: bool = True, promote: bool = Tru
 
 
 @contextlib.asynccontextmanager
-async def sandbox(
-    folder: Path, options: sandboxes.Options, tell: Callable[[str], None] = lambda _: None
-) -> AsyncIterator[RunningSandbox]:
+async def sandbox(folder: Path, options: Options, tell: Callable[[str], None] = lambda _: None) -> AsyncIterator[RunningSandbox]:
     """A whole sandbox fleet from its state folder; `tell` hears what is being started.
 
     Raises InputError (another one runs there), RemoteError (a port is taken, a server does not come up).
@@ -102,7 +101,7 @@ async def sandbox(
         box = await stack.enter_async_context(sandboxes.servers(folder, options))
         tell("servers are up")
         world = await stack.enter_async_context(worlds.open_fleet(box.fleet))
-        await sandboxes.bootstrap(box, world, options)
+        await sandboxes.bootstrap(box, world)
         people = {
             user: await stack.enter_async_context(
                 connect("gitea", box.forge_url, box.fleet.forge.repository, token=box.tokens[user])
@@ -114,9 +113,9 @@ async def sandbox(
         # What the controller does itself needs no second look; what a person does is seen at once.
         box.forge.on_event(lambda happening: now.looked_for() if happening.user != sandboxes.BOT else None)
         group = await stack.enter_async_context(_background())
-        if options.clusters == "real":
+        if box.options.clusters == "real":
             for name, cluster in world.clusters.items():
-                if name not in options.contexts:
+                if name not in box.options.contexts:
                     group.start(workloads.run(cluster, world.clock, rollout_seconds=options.rollout_seconds))
         yield RunningSandbox(box=box, world=world, people=people, began=began)
 

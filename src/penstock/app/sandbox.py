@@ -14,11 +14,12 @@ import json
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from penstock.app import init, world
+from penstock.app import init, memory, world
+from penstock.app.memory import Options
 from penstock.model import errors
 from penstock.model.tree import Tree
 from penstock.model.values import EnvName
@@ -33,26 +34,6 @@ USERS = (DEVELOPER, REVIEWER, BOT)
 _READER = "fleet"
 """The Secret in each cluster that its GitRepository names."""
 
-ClusterKind = Literal["sandbox", "real"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What kind of sandbox."""
-
-    environments: tuple[str, ...] = init.DEFAULT_ENVIRONMENTS
-    clusters: ClusterKind = "sandbox"
-    contexts: Mapping[str, str] = field(default_factory=dict)
-    """Environment -> context of the user's kubeconfig, in place of a cluster of ours."""
-    kubeconfig: Path | None = None
-    source: Path | None = None
-    """A repository to start from, in place of the scaffold; only its committed main branch is taken."""
-    port: int = 0
-    """The port of the Git server and forge; 0 takes the one of the last start, or any."""
-    web_port: int = 0
-    """The same for the web page."""
-    rollout_seconds: float = 1.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
@@ -66,6 +47,8 @@ class Sandbox:
     """One context for each environment, named after it."""
     tokens: Mapping[str, str]
     """Login name -> token, also the password for Git."""
+    options: Options
+    """As they were settled."""
     forge: Server
 
     def login(self, user: str) -> tuple[str, str]:
@@ -89,26 +72,27 @@ async def servers(state: Path, options: Options) -> AsyncIterator[Sandbox]:
     """
     from penstock.sandbox import forge
 
+    # Absolute, because kubeconfigs written below it are read from other folders.
+    state = state.absolute()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with lock(state):
-        remembered = _remembered(state)
+        options = memory.settled(state, options)
         async with contextlib.AsyncExitStack() as stack:
-            server = await stack.enter_async_context(
-                forge.serve(
-                    state / "forge",
-                    port=options.port or remembered.get("forge", 0),
-                    users=USERS,
-                )
-            )
-            accesses = await _clusters(stack, state, options, remembered)
+            server = await stack.enter_async_context(forge.serve(state / "forge", port=options.port("forge"), users=USERS))
+            accesses = await _clusters(stack, state, options)
             await server.create_repo(REPOSITORY, owner=OWNER, required_approvals=1, push_whitelist=(DEVELOPER,))
             tokens = {user: server.token(user) for user in USERS}
             kubeconfig = _merge_kubeconfigs(state, accesses)
             repository = server.clone_url(REPOSITORY)
             fleet = _write_fleet(state, server.url, repository, tokens[BOT], accesses, kubeconfig)
-            remembered["forge"] = int(server.url.rpartition(":")[2])
-            _write_private(state / "ports.json", json.dumps(remembered))
-            _write_private(state / "clone-url", server.clone_url(REPOSITORY, user=DEVELOPER) + "\n")
+            servers = {
+                f"cluster {name}": access["clusters"][0]["cluster"]["server"]
+                for name, access in accesses.items()
+                if "clusters" in access
+            }
+            ports = {name: memory.port_of(url) for name, url in {"forge": server.url, **servers}.items()}
+            memory.remember(state, options, {**options.ports, **ports})
+            memory.write_private(state / "clone-url", server.clone_url(REPOSITORY, user=DEVELOPER) + "\n")
             yield Sandbox(
                 state=state,
                 fleet=fleet,
@@ -116,18 +100,21 @@ async def servers(state: Path, options: Options) -> AsyncIterator[Sandbox]:
                 repository_url=repository,
                 kubeconfig=kubeconfig,
                 tokens=tokens,
+                options=options,
                 forge=server,
             )
 
 
-async def bootstrap(sandbox: Sandbox, opened: world.World, options: Options) -> None:
+async def bootstrap(sandbox: Sandbox, opened: world.World) -> None:
     """Fill the repository if it is new, install the definitions in every cluster, and apply the sync objects that the
     repository holds for it.
 
     Raises RemoteError when the repository has no such branch or a cluster refuses.
     """
+    if opened.cluster_problems:
+        raise errors.invalid("\n".join(f"{name}: {what}" for name, what in opened.cluster_problems.items()), code="NoCluster")
     if opened.repo.resolve(opened.branch) is None:
-        await _first_push(sandbox, options)
+        await _first_push(sandbox, sandbox.options)
         await opened.repo.fetch()
     commit = opened.repo.resolve(opened.branch)
     if commit is None:
@@ -184,34 +171,20 @@ def lock(state: Path) -> Iterator[None]:
         yield
 
 
-def _remembered(state: Path) -> dict[str, int]:
-    """The ports of the last start: addresses stand in Git and in kubeconfigs, so they have to stay."""
-    try:
-        ports = json.loads((state / "ports.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return {str(name): int(port) for name, port in ports.items()} if isinstance(ports, dict) else {}
-
-
-async def _clusters(
-    stack: contextlib.AsyncExitStack, state: Path, options: Options, remembered: dict[str, int]
-) -> dict[str, dict[str, Any]]:
+async def _clusters(stack: contextlib.AsyncExitStack, state: Path, options: Options) -> dict[str, dict[str, Any]]:
     """Environment -> kubeconfig (as a mapping) of its cluster, started where it is ours."""
     from penstock.adapters.kube import kubeconfig as kubeconfigs
 
     accesses: dict[str, dict[str, Any]] = {}
     ours = [name for name in options.environments if name not in options.contexts]
     for name, context in options.contexts.items():
-        if name not in options.environments:
-            raise errors.invalid(
-                f"--context names the environment {name!r}, which is not among {', '.join(options.environments)}"
-            )
         # The user's own file keeps the credentials; reading it here tells early about a context that is not there.
         kubeconfigs.load(options.kubeconfig, context)
         accesses[name] = {"path": str(options.kubeconfig.absolute()) if options.kubeconfig else "", "context": context}
     if options.clusters == "real":
-        started = await asyncio.gather(*(_start_real(stack, state, name) for name in ours))
-        accesses |= dict(zip(ours, started, strict=True))
+        async with asyncio.TaskGroup() as group:
+            started = {name: group.create_task(_start_real(stack, state, name)) for name in ours}
+        accesses |= {name: task.result() for name, task in started.items()}
         return {name: accesses[name] for name in options.environments}
     from penstock.sandbox import cluster
 
@@ -220,11 +193,10 @@ async def _clusters(
             cluster.serve(
                 state / "clusters" / name,
                 name=name,
-                port=remembered.get(f"cluster {name}", 0),
+                port=options.port(f"cluster {name}"),
                 rollout_seconds=options.rollout_seconds,
             )
         )
-        remembered[f"cluster {name}"] = int(server.url.rpartition(":")[2])
         accesses[name] = server.kubeconfig()
     return {name: accesses[name] for name in options.environments}
 
@@ -247,14 +219,14 @@ def _merge_kubeconfigs(state: Path, accesses: Mapping[str, dict[str, Any]]) -> P
         merged["contexts"].append({"name": name, "context": {"cluster": name, "user": name, "namespace": "shop"}})
     merged["current-context"] = next((entry["name"] for entry in merged["contexts"]), "")
     path = state / "kubeconfig"
-    _write_private(path, json.dumps(merged, indent=1))
+    memory.write_private(path, json.dumps(merged, indent=1))
     return path
 
 
 def _write_fleet(
     state: Path, forge_url: str, repository_url: str, token: str, accesses: Mapping[str, dict[str, Any]], kubeconfig: Path
 ) -> world.Fleet:
-    _write_private(state / "token", token + "\n")
+    memory.write_private(state / "token", token + "\n")
     lines = [
         "# Written by penstock up. Every other command finds the fleet through this file.",
         "apiVersion: penstock.dev/v1alpha1",
@@ -275,21 +247,8 @@ def _write_fleet(
         path, context = (access["path"], access["context"]) if "path" in access else (kubeconfig.name, name)
         lines += [f"- environment: {name}", f"  kubeconfig: {json.dumps(str(path))}", f"  context: {json.dumps(context)}"]
     file = state / world.FILE_NAME
-    _write_private(file, "\n".join(lines) + "\n")
+    memory.write_private(file, "\n".join(lines) + "\n")
     return world.read(file)
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Nobody else may read it, not even for a moment."""
-    temporary = path.with_name(path.name + ".new")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.rename(path)
 
 
 async def _first_push(sandbox: Sandbox, options: Options) -> None:

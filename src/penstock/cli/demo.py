@@ -39,11 +39,11 @@ Examples:
 @click.option("--state", type=click.Path(path_type=Path), help="Folder for everything it writes.  [default: .penstock/sandbox]")
 def command(clusters: str, contexts: Sequence[str], kubeconfig: Path | None, state: Path | None) -> None:
     """Tell the whole story: a commit to dev, synced, promoted by reviewed pull requests, a drift undone."""
-    from penstock.app import demo, fleet, sandbox, world
+    from penstock.app import demo, fleet, memory, world
 
     folder = state or world.SANDBOX_FOLDER
     aside = fleet.set_aside(folder)
-    options = sandbox.Options(
+    options = memory.Options(
         clusters="real" if clusters == "real" else "sandbox",
         contexts=shared.parse_contexts(contexts),
         kubeconfig=kubeconfig,
@@ -57,10 +57,12 @@ def command(clusters: str, contexts: Sequence[str], kubeconfig: Path | None, sta
 
 
 async def _tell(folder: Path, options: Any, stage: _Stage) -> Sequence[demo.Row]:
-    from penstock.app import demo, fleet, sandbox
+    from penstock.app import demo, fleet, init, sandbox
 
     stage.tell(
-        demo.Step(seconds=0, kind="do", text=f"starting a Git server with pull requests and {len(options.environments)} clusters")
+        demo.Step(
+            seconds=0, kind="do", text=f"starting a Git server with pull requests and {len(init.DEFAULT_ENVIRONMENTS)} clusters"
+        )
     )
     async with fleet.sandbox(folder, options) as running:
         story = demo.Story(
@@ -72,7 +74,8 @@ async def _tell(folder: Path, options: Any, stage: _Stage) -> Sequence[demo.Row]
             began=running.began,
         )
         story.say(
-            "done", f"a repository with {len(options.environments)} environments, one cluster each, sync and promotion running"
+            "done",
+            f"a repository with {len(init.DEFAULT_ENVIRONMENTS)} environments, one cluster each, sync and promotion running",
         )
         return await demo.tell(story)
 

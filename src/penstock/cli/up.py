@@ -25,8 +25,8 @@ Examples:
 While it runs: penstock status, git clone, kubectl --kubeconfig .penstock/sandbox/kubeconfig.
 Ctrl-C stops it; everything is still there the next time. Delete the folder to begin anew.""",
 )
-@click.option("--environments", default="dev,staging,prod", show_default=True, help="Names in order of promotion.")
-@click.option("--clusters", type=click.Choice(["sandbox", "real"]), default="sandbox", show_default=True, help="What to run on.")
+@click.option("--environments", default="", metavar="NAMES", help="In order of promotion.  [default: dev,staging,prod]")
+@click.option("--clusters", type=click.Choice(["sandbox", "real"]), help="What to run on.  [default: sandbox]")
 @click.option("--context", "contexts", multiple=True, metavar="ENV=NAME", help="Use a cluster of your kubeconfig for ENV.")
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig of --context.  [default: as kubectl]")
 @click.option("--from", "source", type=click.Path(path_type=Path, exists=True), help="A repository to start from.")
@@ -35,7 +35,7 @@ Ctrl-C stops it; everything is still there the next time. Delete the folder to b
 @click.option("--state", type=click.Path(path_type=Path), help="Folder for everything it writes.  [default: .penstock/sandbox]")
 def command(
     environments: str,
-    clusters: str,
+    clusters: str | None,
     contexts: Sequence[str],
     kubeconfig: Path | None,
     source: Path | None,
@@ -44,26 +44,22 @@ def command(
     state: Path | None,
 ) -> None:
     """Run a sandbox fleet with Git server, forge, clusters and web page until stopped."""
-    from penstock.app import sandbox, world
+    from penstock.app import memory, world
 
-    names = tuple(part.strip() for part in environments.split(",") if part.strip())
-    if not names:
-        raise click.UsageError("--environments names none")
-    chosen = sandbox.Options(
-        environments=names,
-        clusters="real" if clusters == "real" else "sandbox",
+    chosen = memory.Options(
+        environments=tuple(part.strip() for part in environments.split(",") if part.strip()),
+        clusters=None if clusters is None else "real" if clusters == "real" else "sandbox",
         contexts=options.parse_contexts(contexts),
         kubeconfig=kubeconfig,
         source=source,
-        port=port,
-        web_port=web_port,
+        ports={name: number for name, number in (("forge", port), ("web", web_port)) if number},
     )
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_up(state or world.SANDBOX_FOLDER, chosen))
 
 
 async def _up(folder: Path, chosen: Any) -> None:
-    from penstock.app import fleet
+    from penstock.app import fleet, memory
     from penstock.web import serving
 
     stop = asyncio.Event()
@@ -71,13 +67,19 @@ async def _up(folder: Path, chosen: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     click.echo("starting ...")
-    async with fleet.sandbox(folder, chosen) as running, serving.serve(running) as page:
+    async with contextlib.AsyncExitStack() as stack:
+        running = await stack.enter_async_context(fleet.sandbox(folder, chosen))
         box = running.box
-        click.echo(f"web page      {page}")
+        token = memory.secret(box.state / "web-token")
+        page = await stack.enter_async_context(
+            serving.serve(running.world, port=box.options.port("web"), token=token, forges=running.people)
+        )
+        memory.remember_port(box.state, "web", page.url)
+        click.echo(f"web page      {page.sign_in_url}")
         click.echo(f"forge         {box.sign_in_url('developer')}")
         click.echo(f"              {box.sign_in_url('reviewer')}     (signs you in as the reviewer)")
         click.echo(f"repository    git clone {box.clone_url('developer')} fleet")
-        for name in chosen.environments:
+        for name in box.options.environments:
             click.echo(f"{name:13} kubectl --kubeconfig {box.kubeconfig} --context {name} get deploy")
         click.echo("Ctrl-C stops it; everything is kept in " + str(folder))
         await stop.wait()
