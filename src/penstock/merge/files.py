@@ -289,6 +289,9 @@ class Merging:
         kept: Sequence[Kept],
         notes: Sequence[Note] = (),
     ) -> FileMerge:
+        if conflicts and self.target == self.base and not self.declared.all and not self.choices.all:
+            # Only the splicing gave up: the file was not touched here, so it becomes the source's as it is.
+            return FileMerge(result=self.source, changes=tuple(changes), notes=tuple(notes))
         if conflicts:
             return FileMerge(
                 result=self.target, conflicts=tuple(conflicts), changes=tuple(changes), kept=tuple(kept), notes=tuple(notes)

@@ -131,7 +131,21 @@ class Editor:
             first, newline, rest = body.partition("\n")
             first = first if "#" in first else first + comment
             body = first + newline + rest
-        self.splice(opened, end, body)
+        self.splice(opened, self._swallowed(new, end), body)
+
+    def _swallowed(self, new: Entry | Node, end: int) -> int:
+        """Where to go on behind a value that comes in: blank lines below would become part of a `|+` at its end."""
+        last = new.value if isinstance(new, Entry) else new
+        while (
+            isinstance(last, Mapping | Sequence) and not last.flow and (last.entries if isinstance(last, Mapping) else last.items)
+        ):
+            last = last.entries[-1].value if isinstance(last, Mapping) else last.items[-1]
+        if isinstance(last, Scalar) and last.style in ("|", ">"):
+            header = self.source.text[last.content : last.end].partition("\n")[0]
+            if "+" in header.partition("#")[0]:
+                for _ in range(layout.blank_below(self.text, end)):
+                    end = line_end(self.text, end + 1)
+        return end
 
     def _lead_of(self, new: Node) -> int:
         text = self.source.text
@@ -223,7 +237,17 @@ class Editor:
             for _ in range(gap):
                 where = line_end(self.text, where + 1)
             lines = lines[above:] + [""] * below
-        self.splice(where, where, "".join("\n" + line for line in lines))
+        self.splice(
+            where, self._swallowed(run[-1].member, where) if next_stays else where, "".join("\n" + line for line in lines)
+        )
+
+    def _end_here(self, old: Mapping | Sequence) -> None:
+        """A text block that the file's end cut off without a newline must not get one when lines follow."""
+        last = _last_leaf(old)
+        if isinstance(last, Scalar) and last.style in ("|", ">") and not last.value.endswith("\n"):
+            header = self.text[last.content : last.end].partition("\n")[0].partition("#")[0]
+            if not set("+-") & set(header):
+                self.splice(last.content + 1, last.content + 1, "-")
 
     def _gap_below(self, new: Mapping | Sequence, index: int) -> int | None:
         """Blank lines between the source's entry and its next one; None when it is the last."""
@@ -496,6 +520,12 @@ def fill(document: Document, collection: Mapping | Sequence, members: Items[Entr
         keys = {entry.key.value: entry for entry in entries if isinstance(entry.key, Scalar)}
         return replace(collection, entries=entries, keys=keys, trimmed=True, canon=0)
     return replace(collection, items=[member for member in members if not isinstance(member, Entry)], trimmed=True, canon=0)
+
+
+def _last_leaf(node: Node) -> Node:
+    while isinstance(node, Mapping | Sequence) and not node.flow and (node.entries if isinstance(node, Mapping) else node.items):
+        node = node.entries[-1].value if isinstance(node, Mapping) else node.items[-1]
+    return node
 
 
 def _has_properties(node: Node) -> bool:
