@@ -26,6 +26,7 @@ _ORDERED = re.compile(r"[A-Za-z./-]*\Z")
 _BAD_START = frozenset("#,[]{}&*!|>'\"%@`")
 # Outside these go-yaml v2 sees a special character and falls back to double quotes; tabs and emoji are outside.
 _SPECIAL = re.compile("[^\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
+_BREAK = re.compile("[\n\r\x85\u2028\u2029]")
 _LINE_BREAKS = "\n\u2028\u2029"
 _BREAKING = re.compile("[\n\x85\u2028\u2029]")
 _NEXT_LINES = re.compile(" *\x85(?: *\x85)* *")
@@ -80,7 +81,7 @@ def _mapping(value: dict[str, Any], pad: str, out: list[str], first: str | None 
                 append(_long_key(lead, key, inner))
                 append(f" {_text(item, inner, len(pad) + 2)}\n")
             else:
-                append(f"{lead}{text} {_text(item, inner, len(lead) + len(text) + 1)}\n")
+                append(f"{lead}{text} {_text(item, inner, len(pad) + len(text) + 1)}\n")
         elif kind is dict and item:
             if text is None:
                 append(_long_key(lead, key, inner))
@@ -110,7 +111,7 @@ def _sequence(value: list[Any], pad: str, out: list[str], first: str | None = No
     for item in value:
         kind = type(item)
         if kind is str:
-            out.append(f"{lead}- {_text(item, inner, len(lead) + 2)}\n")
+            out.append(f"{lead}- {_text(item, inner, len(pad) + 2)}\n")
         elif kind is dict and item:
             _mapping(item, inner, out, lead + "- ")
         elif kind is list and item:
@@ -232,6 +233,9 @@ def _single(text: str) -> str:
 
 
 def _double(text: str) -> str:
+    if text[:1] == "\ufeff":
+        # go-yaml looks for the mark at the start of the text instead of at the character, and so escapes all of it
+        return '"' + "".join(_ESCAPES.get(character) or _hexadecimal(character) for character in text) + '"'
     return f'"{_ESCAPED.sub(_escape, text)}"' if _ESCAPED.search(text) else f'"{text}"'
 
 
@@ -244,9 +248,10 @@ def _escape(match: re.Match[str]) -> str:
             hint="only printable characters, tabs and line breaks can be part of a manifest",
             code="YamlCharacter",
         )
-    known = _ESCAPES.get(character)
-    if known is not None:
-        return known
+    return _ESCAPES.get(character) or _hexadecimal(character)
+
+
+def _hexadecimal(character: str) -> str:
     code = ord(character)
     if code <= 0xFF:
         return f"\\x{code:02X}"
@@ -334,13 +339,13 @@ def _kind_of_key(key: object) -> str:
 def _key_text(key: str) -> str | None:
     if len(key) > 32 and len(key.encode()) > LONGEST_SIMPLE_KEY:
         return None
-    if "\n" in key or "\u2028" in key or "\u2029" in key:
+    if _BREAK.search(key):
         return None
     return _one_line(key) + ":" if not _WORD.match(key) else (_short_text(key) or "") + ":"
 
 
 def _long_key(lead: str, key: str, pad: str) -> str:
-    return f"{lead}? {_text(key, pad, len(lead) + 2)}\n{' ' * (len(pad) - 2)}:"
+    return f"{lead}? {_text(key, pad, len(pad))}\n{' ' * (len(pad) - 2)}:"
 
 
 def _natural(one: str, other: str) -> int:
