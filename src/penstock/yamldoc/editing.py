@@ -237,9 +237,10 @@ class Editor:
             for _ in range(gap):
                 where = line_end(self.text, where + 1)
             lines = lines[above:] + [""] * below
-        self.splice(
-            where, self._swallowed(run[-1].member, where) if next_stays else where, "".join("\n" + line for line in lines)
-        )
+        if where == len(self.text):
+            self._end_here(old)
+        end = self._swallowed(run[-1].member, where) if next_stays else where
+        self.splice(where, end, "".join("\n" + line for line in lines))
 
     def _end_here(self, old: Mapping | Sequence) -> None:
         """A text block that the file's end cut off without a newline must not get one when lines follow."""
