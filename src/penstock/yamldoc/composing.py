@@ -233,6 +233,8 @@ class Composer:
                 self._problem(f"a mapping key is {kind}, not a string", event, "YamlKeyType", hint="put the key in quotes")
                 value = f"\0{len(frame.keys)}"
         elif isinstance(value, scalars.Timestamp):
+            if not self._sigs and len(self._stack) > 1:
+                self._problem("a mapping key is a date, not a string", event, "YamlKeyType", hint="put the key in quotes")
             value = value.text
         line = event.start_mark.line
         frame.duplicate = None

@@ -182,7 +182,7 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
-_EMPTY_KEY = re.compile(rb"[\n{,-][ ]*:[ \n]")
+_EMPTY_KEY = re.compile(rb"[\n{,-][ ]*:[ \n]|[:|>][,\]}]")
 _SPACED_KEY = re.compile(rb"[elEL] +:")
 _LITERALS = (
     b"true:",
@@ -205,14 +205,17 @@ _SIGS_GUARD = re.compile(
 )
 _FOLDED_HEADER = re.compile(rb">[-+0-9]*[ ]*(?:\#[^\n]*)?\n")
 _BLOCK_HEADER = re.compile(rb"[|>][-+0-9]*[ ]*(?:\#[^\n]*)?\n")
-_NUMBER_START = frozenset(bytes([c]) for c in b"+-.0123456789") - {b"-"}
+# a value on the line after its key, where the fast reader does not mind how far it is indented
+_HANGING = re.compile(rb":[ ]*\n[ ]*(?=[^ \n#-])[^\n:]*(?:\n|\Z)")
 _FIRST_CONTENT = re.compile(rb"^(?!---|[ ]*\#|[ ]*$)", re.MULTILINE)
 
 
 def _suspicious(part: bytes) -> bool:
     if _SPECIAL.search(part) is not None and _INDICATOR.search(part) is not None:
         return True
-    if _NUMBER.search(part) is not None or part[:1] in _NUMBER_START:
+    if _NUMBER.search(part) is not None or _NUMBER.match(b"\n" + part[:256]) is not None:
+        return True
+    if _HANGING.search(part) is not None:
         return True
     if _EMPTY_KEY.search(part) is not None or _SPACED_KEY.search(part) is not None:
         return True
@@ -226,10 +229,13 @@ def _suspicious(part: bytes) -> bool:
     return not part.endswith(b"\n") and _BLOCK_HEADER.search(part) is not None
 
 
+_STRICT_OPTIONS: Final = yamlrocks.OPT_DUPLICATE_KEYS_ERROR | yamlrocks.OPT_REJECT_COMPLEX_KEYS
+
+
 def _fast(part: bytes, path: str, first_line: int, flavour: Flavour = "kyaml") -> Document | None:
     """The document by the fast reader; None when the exact reader has to decide."""
     try:
-        values = yamlrocks.loads_all(part, option=yamlrocks.OPT_DUPLICATE_KEYS_ERROR)
+        values = yamlrocks.loads_all(part, option=_STRICT_OPTIONS)
     except yamlrocks.YAMLRocksError:
         return None
     if len(values) > 1:
