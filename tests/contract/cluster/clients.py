@@ -164,6 +164,9 @@ def comparable(value: Any, key: str = "") -> Any:
     if isinstance(value, list) and key == "causes":
         # The real server walks a Go map here: the order is random.
         return sorted(([comparable(item, key) for item in value]), key=lambda cause: (cause.get("field"), cause.get("message")))
+    if isinstance(value, list) and key == "managedFields":
+        # They stand in order of time, and the two clusters may see a second begin between different requests.
+        value = sorted(value, key=lambda entry: (entry["manager"], entry["operation"], entry.get("subresource", "")))
     if isinstance(value, list):
         return [comparable(item, key) for item in value]
     if key in ("resourceVersion", "continue", "nodePort", "remainingItemCount"):

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from penstock.sandbox.cluster import customs, defaulting, fieldsets, normalizing, ownership, patching, status, validating
 from penstock.sandbox.cluster.kinds import Kind, Registry
+from penstock.sandbox.cluster.status import ApiError
 from penstock.sandbox.cluster.store import Manifest, Store
 
 PatchKind = Literal["json", "merge", "strategic"]
@@ -84,10 +85,13 @@ class Api:
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"][:58] + secrets.token_hex(3)[:5]
         if metadata.get("resourceVersion") and applied is None:
-            raise status.bad_request("resourceVersion should not be set on objects to be created")
-        self._check_namespace(call)
-        if (name := metadata.get("name")) and self.store.get(kind.key, call.namespace, name) is not None:
-            raise status.already_exists(kind.group, kind.plural, name)
+            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+        self._check_namespace(call, metadata.get("name", ""))
+        if (name := metadata.get("name")) and (found := self.store.get(kind.key, call.namespace, name)) is not None:
+            error = status.already_exists(kind.group, kind.plural, name)
+            if found["metadata"].get("deletionTimestamp"):
+                error.message = f"object is being deleted: {error.message}"
+            raise error
         for key in (*_SYSTEM, "resourceVersion"):
             metadata.pop(key, None)
         if kind.has_status:
@@ -107,13 +111,20 @@ class Api:
         self._allocate(kind, shaped, None)
         self._validate(kind, shaped, None)
         if kind.key == CRD_KEY:
-            shaped["status"] = customs.status_of(shaped, now)
+            shaped["status"] = customs.first_status(shaped)
         if call.dry_run:
             return shaped
         stored = self.store.put(kind.key, shaped)
         if kind.key == CRD_KEY:
-            self.register(stored)
+            self._establish(kind, stored)
         return stored
+
+    def _establish(self, kind: Kind, crd: Manifest) -> None:
+        """Serve what a CRD defines, and say so in its status."""
+        self.register(crd)
+        name = crd["metadata"]["name"]
+        call = Call(kind=kind, name=name, subresource="status", manager="kube-apiserver")
+        self._update(call, crd, {**crd, "status": customs.status_of(crd, self.now())})
 
     def _fill_new(self, kind: Kind, manifest: Manifest) -> None:
         metadata = manifest["metadata"]
@@ -133,7 +144,7 @@ class Api:
             defaulting.admit_pod(manifest["spec"])
             manifest["status"] = {"phase": "Pending", "qosClass": _quality(manifest["spec"])}
 
-    def _check_namespace(self, call: Call) -> None:
+    def _check_namespace(self, call: Call, name: str) -> None:
         if not call.kind.namespaced:
             return
         namespace = self.store.get("namespaces", "", call.namespace)
@@ -141,7 +152,7 @@ class Api:
             raise status.not_found("", "namespaces", call.namespace)
         if namespace["metadata"].get("deletionTimestamp"):
             why = f"unable to create new content in namespace {call.namespace} because it is being terminated"
-            error = status.forbidden(call.kind.group, call.kind.plural, call.name, why)
+            error = status.forbidden(call.kind.group, call.kind.plural, name, why)
             error.details = {
                 **(error.details or {}),
                 "causes": [
@@ -159,7 +170,7 @@ class Api:
         manifest = self._body(call, body)
         if call.kind.crd is not None and not manifest["metadata"].get("resourceVersion"):
             why = validating.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
-            raise status.invalid(call.kind.group, call.kind.kind, call.name, [why])
+            raise status.invalid(call.kind.group, call.kind.plural, call.name, [why])
         return self._update(call, live, manifest)
 
     def patch(self, call: Call, patch_kind: PatchKind, patch: Any) -> Manifest:
@@ -219,7 +230,11 @@ class Api:
         else:
             shaped["metadata"].pop("managedFields", None)
         self._allocate(kind, shaped, live)
-        if _specification(kind, shaped) != _specification(kind, live) and kind.has_generation:
+        if (
+            call.subresource != "status"
+            and kind.has_generation
+            and not fieldsets.same(_specification(kind, shaped), _specification(kind, live))
+        ):
             shaped["metadata"]["generation"] = live["metadata"].get("generation", 0) + 1
         if kind.key == "daemonsets.apps" and not fieldsets.same(shaped["spec"]["template"], live["spec"]["template"]):
             annotations, key = shaped["metadata"]["annotations"], defaulting.TEMPLATE_GENERATION
@@ -233,8 +248,8 @@ class Api:
             self.store.put(kind.key, shaped)
             return self.store.delete(kind.key, call.namespace, call.name) or shaped
         stored = self.store.put(kind.key, shaped)
-        if kind.key == CRD_KEY:
-            self.register(stored)
+        if kind.key == CRD_KEY and not call.subresource:
+            self._establish(kind, stored)
         return stored
 
     def _check_preconditions(self, call: Call, live: Manifest, metadata: Mapping[str, Any]) -> None:
@@ -242,7 +257,11 @@ class Api:
         if sent and sent != live["metadata"]["resourceVersion"]:
             raise status.conflict(call.kind.group, call.kind.plural, call.name, status.STALE)
         if (uid := metadata.get("uid")) and uid != live["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {live['metadata']['uid']}"
+            place = "/".join(filter(None, ("/registry", call.kind.plural, call.namespace, call.name)))
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
+                f"failed: UID in precondition: {uid}, UID in object meta: {live['metadata']['uid']}"
+            )
             raise status.conflict(call.kind.group, call.kind.plural, call.name, why)
 
     def _keep_other_half(self, call: Call, live: Manifest, manifest: Manifest) -> Manifest:
@@ -394,6 +413,8 @@ class Api:
         """Server-side apply takes no field the schema does not declare, and no wrong type (structured-merge-diff)."""
         found = fieldsets.mismatches(call.kind.schema, config)
         if found:
+            undeclared = [line for line in found if line.endswith(fieldsets.UNDECLARED)]
+            found = undeclared or found
             why = found[0] if len(found) == 1 else "errors:\n" + "\n".join(f"  {line}" for line in found)
             raise ownership.untyped(call.kind, config, why)
 
@@ -453,8 +474,12 @@ def _held(kind: Kind, manifest: Mapping[str, Any]) -> bool:
 
 def _specification(kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What metadata.generation counts: everything but metadata and a status that is its own subresource."""
+    found = {}
+    if kind.key == "deployments.apps":
+        # Deployments alone count changes of their annotations, too; a status write may change those uncounted.
+        found["annotations"] = manifest["metadata"].get("annotations")
     skip = {"metadata", "apiVersion", "kind"} | ({"status"} if kind.has_status else set())
-    return {key: value for key, value in manifest.items() if key not in skip}
+    return found | {key: value for key, value in manifest.items() if key not in skip}
 
 
 def _timeless(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from penstock.sandbox.cluster import schema as shapes
 from penstock.sandbox.cluster.kinds import Kind
 from penstock.sandbox.cluster.status import Cause
-from penstock.sandbox.cluster.validating import invalid_value, required
+from penstock.sandbox.cluster.validating import invalid_value, required, unsupported
 
 Schema = Mapping[str, Any]
 
@@ -62,6 +63,12 @@ def schema_of(version: Mapping[str, Any]) -> Schema:
     return found
 
 
+def first_status(crd: Mapping[str, Any]) -> dict[str, Any]:
+    """The status of a CRD nobody has looked at yet."""
+    stored = [version["name"] for version in crd["spec"]["versions"] if version.get("storage")]
+    return {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+
+
 def status_of(crd: Mapping[str, Any], now: str) -> dict[str, Any]:
     """The status of a CRD whose names were accepted: served at once."""
     spec = crd["spec"]
@@ -69,6 +76,7 @@ def status_of(crd: Mapping[str, Any], now: str) -> dict[str, Any]:
     storage = next((version["name"] for version in spec["versions"] if version.get("storage")), "")
     if storage and storage not in stored:
         stored.append(storage)
+    before = {condition["type"]: condition for condition in (crd.get("status") or {}).get("conditions") or ()}
     conditions = [
         {
             "type": "NamesAccepted",
@@ -85,6 +93,7 @@ def status_of(crd: Mapping[str, Any], now: str) -> dict[str, Any]:
             "message": "the initial names have been accepted",
         },
     ]
+    conditions = [before.get(condition["type"], condition) for condition in conditions]
     return {"conditions": conditions, "acceptedNames": dict(spec["names"]), "storedVersions": stored}
 
 
@@ -98,6 +107,10 @@ def definition_problems(crd: Mapping[str, Any]) -> list[Cause]:
         causes.append(invalid_value("metadata.name", crd["metadata"].get("name"), 'must be spec.names.plural+"."+spec.group'))
     causes += [required(f"spec.names.{name}") for name in ("kind", "plural") if not names.get(name)]
     causes += [required(f"spec.{name}") for name in ("group", "scope") if not spec.get(name)]
+    if spec.get("scope") not in ("Namespaced", "Cluster", "", None):
+        causes.append(unsupported("spec.scope", spec["scope"], ["Cluster", "Namespaced"]))
+    if names.get("listKind") and names["listKind"] == names.get("kind"):
+        causes.append(invalid_value("spec.names.listKind", names["listKind"], "kind and listKind may not be the same"))
     versions = spec.get("versions") or []
     if sum(bool(version.get("storage")) for version in versions) != 1:
         causes.append(invalid_value("spec.versions", [], "must have exactly one version marked as storage version"))
@@ -108,7 +121,9 @@ def definition_problems(crd: Mapping[str, Any]) -> list[Cause]:
         elif schema_of(version).get("type") != "object":
             causes.append(invalid_value(f"{where}.type", schema_of(version).get("type", ""), "must be object at the root"))
         else:
-            causes += _structure(schema_of(version), where)
+            # One schema for all versions is reported where the API keeps it inside.
+            inside = "spec.validation.openAPIV3Schema" if len(versions) == 1 else where
+            causes += _structure(schema_of(version), inside)
     return causes
 
 
@@ -140,7 +155,7 @@ def conform(kind: Kind, manifest: Mapping[str, Any]) -> tuple[dict[str, Any], li
     schema = schema_of(kind.crd)
     out: dict[str, Any] = _conform(schema, manifest, "", unknown, root=True)
     out["apiVersion"], out["kind"] = kind.api_version, kind.kind
-    return out, unknown
+    return out, sorted(unknown)
 
 
 def _conform(schema: Schema, value: Any, path: str, unknown: list[str], *, root: bool = False) -> Any:
@@ -165,7 +180,7 @@ def _conform_map(schema: Schema, value: Mapping[str, Any], path: str, unknown: l
         if root and key in ("apiVersion", "kind", "metadata"):
             out[key] = child
         elif part is not None:
-            if child is None and not part.get("nullable") and "default" in part:
+            if child is None and not part.get("nullable"):
                 continue
             out[key] = _conform(part, child, below, unknown)
         elif isinstance(additional, Mapping):
@@ -235,7 +250,8 @@ def _check(schema: Schema, value: Any, path: str, causes: list[Cause]) -> None:
 
 def _type_invalid(path: str, value: Any, wanted: str) -> Cause:
     found = _type_name(value)
-    return invalid_value(path, found, f'{path} in body must be of type {wanted}: "{found}"')
+    cause = invalid_value(path, found, f'{path} in body must be of type {wanted}: "{found}"')
+    return replace(cause, reason="FieldValueTypeInvalid")
 
 
 def _check_map(schema: Schema, value: Mapping[str, Any], path: str, causes: list[Cause]) -> None:
@@ -289,17 +305,19 @@ _FORMATS = {
 
 def _check_scalar(schema: Schema, value: Any, path: str, causes: list[Cause]) -> None:
     if isinstance(value, str):
+        # One finding per text: the real server stops at the first.
         if len(value) < schema.get("minLength", 0):
             why = f"{path} in body should be at least {schema['minLength']} chars long"
             causes.append(invalid_value(path, value, why))
-        if "maxLength" in schema and len(value) > schema["maxLength"]:
+        elif "maxLength" in schema and len(value) > schema["maxLength"]:
             message = f"Too long: may not be more than {schema['maxLength']} bytes"
             causes.append(Cause(reason="FieldValueTooLong", message=message, field=path))
-        if "pattern" in schema and not _matches(schema["pattern"], value):
+        elif "pattern" in schema and not _matches(schema["pattern"], value):
             causes.append(invalid_value(path, value, f"{path} in body should match '{schema['pattern']}'"))
         known = _FORMATS.get(schema.get("format", ""))
         if known is not None and not known.match(value):
-            causes.append(invalid_value(path, value, f"{path} in body must be of type {schema['format']}: {json.dumps(value)}"))
+            why = f"{path} in body must be of type {schema['format']}: {json.dumps(value)}"
+            causes.append(replace(invalid_value(path, value, why), reason="FieldValueTypeInvalid"))
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         if "minimum" in schema and (value < schema["minimum"] or (schema.get("exclusiveMinimum") and value == schema["minimum"])):
             why = f"{path} in body should be greater than or equal to {schema['minimum']}"
@@ -321,20 +339,18 @@ def _matches(pattern: str, value: str) -> bool:
 def _check_combined(schema: Schema, value: Any, path: str, causes: list[Cause]) -> None:
     for part in schema.get("allOf") or ():
         _check(part, value, path, causes)
-    for word in ("anyOf", "oneOf"):
-        parts = schema.get(word)
-        if not parts:
-            continue
-        passing = sum(not _findings(part, value, path) for part in parts)
-        if passing == 0:
-            count = "at least one" if word == "anyOf" else "one and only one"
-            why = f"{path or '<nil>'} in body must validate {count} schema ({word})"
-            causes.append(invalid_value(path or "<nil>", "", why))
+    for word, words in (("anyOf", "at least one schema (anyOf)"), ("oneOf", "one and only one schema (oneOf)")):
+        results = [_findings(part, value, path) for part in schema.get(word) or ()]
+        passing = sum(not found for found in results)
+        if results and passing == 0:
+            found_none = ". Found none valid" if word == "oneOf" else ""
+            causes.append(invalid_value("<nil>", "", f'"{path}" must validate {words}{found_none}'))
+            causes += min(results, key=lambda found: len(found))
         elif word == "oneOf" and passing > 1:
-            causes.append(invalid_value(path or "<nil>", "", f"{path} in body must validate one and only one schema (oneOf)"))
+            causes.append(invalid_value("<nil>", "", f'"{path}" must validate {words}. Found {passing} valid alternatives'))
     negated = schema.get("not")
     if negated and not _findings(negated, value, path):
-        causes.append(invalid_value(path, "", f"{path} in body must not validate the schema (not)"))
+        causes.append(invalid_value("<nil>", "", f'"{path}" must not validate the schema (not)'))
 
 
 def _findings(schema: Schema, value: Any, path: str) -> list[Cause]:

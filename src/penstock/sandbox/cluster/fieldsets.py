@@ -188,21 +188,48 @@ def mismatches(node: Node, value: Any, path: str = "") -> list[str]:
         return []
     if node.shape == "map":
         if not isinstance(value, Mapping):
-            return [f"{path}: expected map, got {_shown(value)}"]
+            return [f"{path}: expected map, got &{{{_go(value)}}}"]
         found = []
         for key, child in value.items():
             below = node.child(key)
-            found += (
-                [f"{path}.{key}: field not declared in schema"] if below is None else mismatches(below, child, f"{path}.{key}")
-            )
+            found += [f"{path}.{key}: {UNDECLARED}"] if below is None else mismatches(below, child, f"{path}.{key}")
         return found
     if node.shape == "list":
         if not isinstance(value, list):
-            return [f"{path}: expected list, got {_shown(value)}"]
+            return [f"{path}: expected list, got &{{{_go(value)}}}"]
         return _list_mismatches(node, value, path)
-    if isinstance(value, (dict, list)):
-        return [f"{path}: expected {_WORDS.get(node.type, 'scalar')}, got {_shown(value)}"]
-    return []
+    return _scalar_mismatch(node, value, path)
+
+
+UNDECLARED = "field not declared in schema"
+
+
+def _scalar_mismatch(node: Node, value: Any, path: str) -> list[str]:
+    if node.type in ("integer", "number"):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return [] if number else [f"{path}: expected numeric (int or float), got {_go_type(value)}"]
+    if node.type == "boolean":
+        return [] if isinstance(value, bool) else [f"{path}: expected boolean, got &{{{_go(value)}}}"]
+    if node.type == "string":
+        shown = f"{_go_type(value)}{{...}}" if isinstance(value, (dict, list)) else _go(value)
+        return [] if isinstance(value, str) else [f"{path}: expected string, got &value.valueUnstructured{{Value:{shown}}}"]
+    return [f"{path}: expected scalar, got &{{{_go(value)}}}"] if isinstance(value, (dict, list)) else []
+
+
+def _go(value: Any) -> str:
+    """A value as Go's %v prints it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{_go(child)}" for key, child in sorted(value.items())) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(_go(item) for item in value) + "]"
+    return str(value)
+
+
+def _go_type(value: Any) -> str:
+    names = {bool: "bool", int: "int64", float: "float64", str: "string", dict: "map[string]interface {}"}
+    return names.get(type(value), "[]interface {}")
 
 
 def _list_mismatches(node: Node, items: list[Any], path: str) -> list[str]:
@@ -223,15 +250,6 @@ def _list_mismatches(node: Node, items: list[Any], path: str) -> list[str]:
         else:
             found += mismatches(node.element, item, f"{path}[{index}]")
     return found
-
-
-_WORDS = {"string": "string", "boolean": "boolean", "integer": "numeric (int or float)", "number": "numeric (int or float)"}
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        return "map[string]interface {}" if isinstance(value, dict) else "[]interface {}"
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 # ------------------------------------------------------------------------------------------------- merging

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 GIT_VERSION = "v1.37.2+penstock.sandbox"
 _MAX_BODY_BYTES = 3 * 1024 * 1024
 _NOT_EMULATED = frozenset({"log", "exec", "attach", "portforward", "proxy", "ephemeralcontainers", "binding", "resize", "token"})
+_REVIEWS = ("authorization.k8s.io", "authentication.k8s.io")
 _PATCHES: Mapping[str, PatchKind] = {
     "application/json-patch+json": "json",
     "application/merge-patch+json": "merge",
@@ -83,6 +84,8 @@ class Server:
             return await self._route(request)
         except ApiError as error:
             return answer(error.status(), error.code)
+        except status.UnknownPathError:
+            return web.Response(text="404 page not found\n", status=404)
         except (asyncio.CancelledError, ConnectionResetError):
             raise
         except Exception as error:
@@ -96,9 +99,9 @@ class Server:
         host = request.headers.get("Host", "").lower().rsplit(":", 1)[0]
         if host not in self._hosts:
             raise ApiError(421, "MisdirectedRequest", "this server answers only to its own loopback names")
-        if request.path in ("/healthz", "/livez", "/readyz", "/version"):
-            return
         sent = request.headers.get("Authorization", "")
+        if not sent and request.path in ("/healthz", "/livez", "/readyz", "/version"):
+            return
         if not sent:
             raise ApiError(403, "Forbidden", f'forbidden: User "system:anonymous" cannot get path "{request.path}"', {})
         scheme, _, token = sent.partition(" ")
@@ -117,9 +120,9 @@ class Server:
             if len(parts) == 1:
                 return self._discovery(request, core=False)
             group, rest = parts[1], parts[2:]
+            if group not in self.api.registry.group_versions() and group not in _REVIEWS:
+                raise status.UnknownPathError
             if not rest:
-                if group not in self.api.registry.group_versions():
-                    raise status.no_such_path()
                 body = kinds.api_group(self.api.registry, group)
                 return answer({"kind": "APIGroup", "apiVersion": "v1", **body})
         version, rest = rest[0], rest[1:]
@@ -191,6 +194,8 @@ class Server:
             stored = self.api.apply(call, await body_of(request.web), force=request.flag("force"))
             return self._show(request, stored, 200 if existed else 201)
         kind = _PATCHES.get(content)
+        if kind is None and "patch" not in content:
+            raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         if kind is None or (kind == "strategic" and call.kind.crd is not None):
             accepted = [*_PATCHES, "application/apply-patch+yaml"]
             if call.kind.crd is not None:
@@ -269,11 +274,11 @@ class Server:
         if not parts:
             paths = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
             return answer({"paths": paths})
-        raise status.no_such_path()
+        raise status.UnknownPathError
 
     async def _review(self, request: web.Request, group: str, rest: list[str]) -> web.Response | None:
         """Access reviews: everything is allowed, because roles are stored and not enforced here."""
-        if request.method != "POST" or group not in ("authorization.k8s.io", "authentication.k8s.io"):
+        if request.method != "POST" or group not in _REVIEWS:
             return None
         body = await body_of(request)
         if rest[-1] in ("selfsubjectaccessreviews", "subjectaccessreviews", "localsubjectaccessreviews"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -20,6 +20,7 @@ from penstock.sandbox.cluster.kinds import Kind
 from penstock.sandbox.cluster.store import CompactedError, Manifest
 
 View = Literal["object", "metadata", "table"]
+_TYPE = ("apiVersion", "kind")
 Query = Mapping[str, str]
 
 
@@ -88,7 +89,8 @@ def listed(api: Api, kind: Kind, namespace: str, request: web.Request) -> Manife
     """The answer to a list request."""
     query = request.query
     page = _page(api, kind, namespace, query)
-    metadata: dict[str, Any] = {}
+    # Lists of custom resources always show the field.
+    metadata: dict[str, Any] = {} if kind.crd is None else {"continue": ""}
     if page.continue_token:
         metadata["continue"] = page.continue_token
         if not query.get("labelSelector") and not query.get("fieldSelector"):
@@ -96,6 +98,9 @@ def listed(api: Api, kind: Kind, namespace: str, request: web.Request) -> Manife
     view = view_of(request.headers.get("Accept", ""))
     if view == "table":
         return tables.table(kind, page.items, query.get("includeObject") or "Metadata", str(page.revision), **metadata)
+    if kind.crd is None:
+        # The items of a typed list do not repeat the list's kind.
+        page = replace(page, items=[{k: v for k, v in item.items() if k not in _TYPE} for item in page.items])
     out = envelope(kind, page.items, str(page.revision), **metadata)
     if view == "metadata":
         items = [partial(item) for item in page.items]
@@ -147,7 +152,7 @@ def _start(api: Api, query: Query) -> tuple[int, tuple[str, str]]:
     if match == "Exact":
         if not wanted:
             raise _list_options(
-                "resourceVersionMatch", 'Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
+                "resourceVersionMatch", 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
             )
         return wanted, ("", "")
     if query.get("limit") and wanted and not match:
@@ -191,5 +196,5 @@ def _read_token(token: str) -> tuple[int, tuple[str, str]]:
             base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=tuple[int, str, str]
         )
     except (ValueError, msgspec.DecodeError):
-        raise status.bad_request("continue key is not valid") from None
+        raise status.bad_request("invalid continue token: continue key is not valid") from None
     return revision, (namespace, name)

@@ -27,8 +27,8 @@ def normalize(kind: Kind, manifest: Mapping[str, Any]) -> tuple[dict[str, Any], 
     try:
         out = _map(kind.schema, manifest, "", unknown)
     except _WrongTypeError as error:
-        found, path, wanted = error.args
-        field = f"{kind.kind}.{path.lstrip('.')}"
+        found, path, wanted, owner = error.args
+        field = f"{owner or kind.kind}.{path.lstrip('.')}"
         raise bad_request(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
             f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
@@ -43,7 +43,7 @@ def normalize_metadata(kind: Kind, metadata: Mapping[str, Any]) -> tuple[dict[st
     try:
         return _map(object_meta(), metadata, "metadata", unknown), unknown
     except _WrongTypeError as error:
-        found, path, wanted = error.args
+        found, path, wanted, _ = error.args
         raise bad_request(f"json: cannot unmarshal {found} into Go struct field ObjectMeta.{path} of type {wanted}") from None
 
 
@@ -66,6 +66,16 @@ def _value(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
 
 
 def _map(node: Node, value: Mapping[str, Any], path: str, unknown: list[str]) -> dict[str, Any]:
+    try:
+        return _fields(node, value, path, unknown)
+    except _WrongTypeError as error:
+        if node.type and not error.args[3]:
+            # Go names the innermost struct.
+            raise _WrongTypeError(*error.args[:3], node.type.rpartition(".")[2]) from None
+        raise
+
+
+def _fields(node: Node, value: Mapping[str, Any], path: str, unknown: list[str]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     fields, extra = node.fields, node.extra
     for key, child in value.items():
@@ -124,7 +134,7 @@ def _wrong(value: Any, path: str, wanted: str) -> _WrongTypeError:
         found = "number"
     else:
         found = "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"
-    return _WrongTypeError(found, path, wanted)
+    return _WrongTypeError(found, path, wanted, "")
 
 
 # ------------------------------------------------------------------------------------------------- quantities

@@ -150,6 +150,11 @@ def after_update(
     change = fieldsets.compare(old_flat, new_flat)
     prefixes = ignored(kind, subresource)
     written = _without(change.added | change.modified, prefixes) - _always_there(kind, new_flat)
+    if subresource == "scale":
+        # A Scale says zero by leaving the count out, so nobody owns it then.
+        zero = frozenset(path for path in written if new_flat[path] == 0)
+        written -= zero
+        change = fieldsets.Comparison(added=change.added, modified=change.modified, removed=change.removed | zero)
     owner = Owner(manager, "Update", kind.api_version, subresource)
     before = managers.sets.get(owner, EMPTY)
     for other in managers.sets:

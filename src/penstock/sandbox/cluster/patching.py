@@ -140,56 +140,58 @@ def strategic_patch(node: Node, value: Any, patch: Any) -> Any:
         if change is None:
             out.pop(key, None)
         elif isinstance(change, list) and child.shape == "list" and child.patch_merge:
-            out[key] = _merge_list(child, out.get(key) or [], change)
+            out[key] = _merge_list(child, out.get(key) or [], change, patch.get(_ORDER + key))
         elif isinstance(change, Mapping):
             out[key] = strategic_patch(child, out.get(key), change)
         else:
             out[key] = _plain(change)
     for key, order in patch.items():
-        if key.startswith(_ORDER) and (name := key.removeprefix(_ORDER)) in out:
+        name = key.removeprefix(_ORDER)
+        if key.startswith(_ORDER) and name in out and name not in patch:
             child = (node.child(name) if node.shape == "map" else None) or ANY
-            out[name] = _ordered(child, out[name], order)
+            out[name] = _merge_list(child, out[name], [], order)
     return out
 
 
-def _merge_list(node: Node, items: list[Any], patch: list[Any]) -> list[Any]:
+def _merge_list(node: Node, items: list[Any], patch: list[Any], order: list[Any] | None) -> list[Any]:
+    """Items of a list by key: patched, added, deleted; then in the order the patch asks for."""
     assert node.element is not None
     key = node.merge_key
     if any(isinstance(item, Mapping) and item.get("$patch") == "replace" for item in patch):
         return [_plain(item) for item in patch if item != {"$patch": "replace"}]
-    out = list(items)
-    for change in patch:
-        if not key or not isinstance(change, Mapping):
-            if change not in out:
-                out.append(change)
-            continue
-        if key not in change:
-            raise bad_request(f"map: {sorted(change)} does not contain declared merge key: {key}")
-        index = next((i for i, item in enumerate(out) if item.get(key) == change[key]), None)
-        if change.get("$patch") == "delete":
-            out = [item for item in out if item.get(key) != change[key]]
-        elif index is None:
-            out.append(strategic_patch(node.element, {}, change))
-        else:
-            out[index] = strategic_patch(node.element, out[index], change)
-    return out
-
-
-def _ordered(node: Node, items: list[Any], order: list[Any]) -> list[Any]:
-    """Items the order names take that order; the others stay behind the item they followed."""
-    key = node.merge_key
 
     def name(item: Any) -> Any:
         return item.get(key) if key and isinstance(item, Mapping) else item
 
-    wanted = [name(item) for item in order]
-    listed = sorted((item for item in items if name(item) in wanted), key=lambda item: wanted.index(name(item)))
-    out = list(listed)
-    for index, item in enumerate(items):
-        if name(item) not in wanted:
-            position = out.index(items[index - 1]) + 1 if index and items[index - 1] in out else (0 if not index else len(out))
-            out.insert(position, item)
-    return out
+    found: dict[Any, Any] = {name(item): item for item in items}
+    asked = []
+    for change in patch:
+        if key and key not in change:
+            raise bad_request(f"map: {sorted(change)} does not contain declared merge key: {key}")
+        if not key:
+            found[change] = change
+        elif change.get("$patch") == "delete":
+            found.pop(change[key], None)
+            continue
+        else:
+            found[change[key]] = strategic_patch(node.element, found.get(change[key]) or {}, change)
+        asked.append(name(change))
+    if order is not None:
+        asked = [name(item) for item in order]
+    return [
+        found[item] for item in _interleaved([name(item) for item in items], [item for item in asked if item in found], found)
+    ]
+
+
+def _interleaved(live: list[Any], asked: list[Any], found: Mapping[Any, Any]) -> list[Any]:
+    """Names the patch mentions in its order; the others between them, as the live list has them (mergeSortedSlice)."""
+    rest = [item for item in live if item in found and item not in asked]
+    out = []
+    for item in asked:
+        while rest and item in live and live.index(rest[0]) < live.index(item):
+            out.append(rest.pop(0))
+        out.append(item)
+    return out + rest
 
 
 def _plain(value: Any) -> Any:

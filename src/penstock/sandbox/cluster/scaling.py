@@ -64,7 +64,9 @@ def set_replicas(api: Api, call: Call, live: Manifest, scale: Mapping[str, Any])
     count = (scale.get("spec") or {}).get("replicas", 0)
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
         cause = status.Cause(
-            reason="FieldValueInvalid", message="Invalid value: must be greater than or equal to 0", field="spec.replicas"
+            reason="FieldValueInvalid",
+            message=f"Invalid value: {count}: must be greater than or equal to 0",
+            field="spec.replicas",
         )
         raise status.invalid("autoscaling", "Scale", call.name, [cause])
     path = _paths(call.kind)[0]

@@ -17,6 +17,7 @@ _SET = re.compile(r"(?P<key>[^\s!=,()<>]+)\s+(?P<op>in|notin)\s*\((?P<values>[^)
 _EQUAL = re.compile(r"(?P<key>[^\s!=,()<>]+)\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[^\s!=,()<>]*)\Z")
 _EXISTS = re.compile(r"(?P<not>!?)\s*(?P<key>[^\s!=,()<>]+)\Z")
 
+_COMMON = frozenset({"metadata.name", "metadata.namespace"})
 # What each kind can be selected by besides name and namespace (the strategies' selectable fields).
 _FIELDS: Mapping[str, frozenset[str]] = {
     "pods": frozenset({"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "status.phase"}),
@@ -100,19 +101,25 @@ def label_query(selector: Mapping[str, Any] | None) -> Predicate:
 def fields(text: str, resource: str, selectable: frozenset[str] = frozenset()) -> Predicate:
     """A field selector: metadata.name=x, joined by commas; `selectable` are the paths a CRD adds."""
     tests = []
-    known = {"metadata.name", "metadata.namespace"} | _FIELDS.get(resource, frozenset()) | selectable
+    known = _COMMON | _FIELDS.get(resource, frozenset()) | selectable
     for part in filter(None, (part.strip() for part in text.split(","))):
         match = _EQUAL.match(part)
         if match is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         if match["key"] not in known:
-            raise bad_request(f"field label not supported: {match['key']}")
+            raise bad_request(_unknown_field(match["key"], resource, known))
         tests.append((match["key"].split("."), match["op"] == "!=", match["value"]))
 
     def matches(manifest: Mapping[str, Any]) -> bool:
         return all((_text(manifest, path) == value) != negated for path, negated, value in tests)
 
     return matches
+
+
+def _unknown_field(field: str, resource: str, known: frozenset[str]) -> str:
+    if known == _COMMON:
+        return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+    return f"field label not supported: {field}"
 
 
 def _text(manifest: Mapping[str, Any], path: list[str]) -> str:

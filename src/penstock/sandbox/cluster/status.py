@@ -62,6 +62,10 @@ def no_such_path() -> ApiError:
     return ApiError(404, "NotFound", "the server could not find the requested resource", {})
 
 
+class UnknownPathError(Exception):
+    """A URL below no API at all, which the real server answers in plain text."""
+
+
 def not_emulated(what: str) -> ApiError:
     """Something a real cluster does that the sandbox does not."""
     return ApiError(501, "NotImplemented", f"{NOT_IN_THE_SANDBOX}: {what}")

@@ -405,7 +405,9 @@ def _immutable(kind: Kind, new: Manifest, old: Manifest) -> list[Cause]:
     if kind.key == "jobs.batch" and new["spec"].get("completions") != old["spec"].get("completions"):
         tandem = "can only be modified in tandem with spec.parallelism"
         indexed = new["spec"].get("completionMode") == "Indexed"
-        causes.append(invalid_value("spec.completions", new["spec"].get("completions"), tandem if indexed else "field is immutable"))
+        causes.append(
+            invalid_value("spec.completions", new["spec"].get("completions"), tandem if indexed else "field is immutable")
+        )
     if kind.key == "pods":
         causes += _frozen_spec(_without_images(new), _without_images(old), _POD_MUTABLE, _POD_WORDS)
     if kind.key == "persistentvolumeclaims" and old["spec"].get("volumeName"):

@@ -132,7 +132,7 @@ class Garbage:
     def _free(self, live: Manifest, finalizer: str) -> bool:
         """Whether a volume or claim is in nobody's use, so that its protection may end."""
         if finalizer == "kubernetes.io/pv-protection":
-            return live.get("status", {}).get("phase") != "Bound"
+            return bool(live.get("status", {}).get("phase") != "Bound")
         if finalizer != "kubernetes.io/pvc-protection":
             return False
         name, namespace = live["metadata"]["name"], live["metadata"]["namespace"]

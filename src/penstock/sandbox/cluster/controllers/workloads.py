@@ -113,7 +113,9 @@ class Workloads:
             change = {"metadata": {"annotations": {REVISION: str(mine)}}}
             self._api.patch(self._call(self._kind("replicasets.apps"), current), "merge", change)
         if live["metadata"].get("annotations", {}).get(REVISION) != str(mine):
-            self._api.patch(self._call(kind, live), "merge", {"metadata": {"annotations": {REVISION: str(mine)}}})
+            # Through the status door, as the real controller does: it is no change of the specification.
+            change = {"metadata": {"annotations": {REVISION: str(mine)}}}
+            self._api.patch(self._call(kind, live, "status"), "merge", change)
 
     def _trim(self, older: list[Manifest], limit: int) -> None:
         idle = [rs for rs in older if rs["spec"]["replicas"] == 0 and not rs.get("status", {}).get("replicas")]
