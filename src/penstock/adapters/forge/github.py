@@ -72,6 +72,7 @@ class _Pull(msgspec.Struct):
     merged_at: datetime | None = None
     merged_by: _User | None = None
     merge_commit_sha: str | None = None
+    mergeable_state: str = "unknown"
 
 
 class _Issue(msgspec.Struct):
@@ -202,6 +203,10 @@ class GitHub:
         wanted = {"sha": sha, "merge_method": method, "commit_title": title, "commit_message": message}
         try:
             return CommitId((await self._rest.send("PUT", f"{self._repo}/pulls/{number}/merge", _Merged, wanted)).sha)
+        except RefusedError as error:
+            if error.status != 405:
+                raise
+            raise await self._why_not(number, sha, error) from None
         except TransientError:
             now = await self._read(number)
             if now.merged_at is None or not now.merge_commit_sha:
@@ -209,6 +214,17 @@ class GitHub:
             if now.head.sha != sha:
                 raise RaceError(f"pull request {number} was merged at another head by somebody else", code="HeadMoved") from None
             return CommitId(now.merge_commit_sha)
+
+    async def _why_not(self, number: int, sha: CommitId, error: RefusedError) -> Exception:
+        """GitHub says 405 for a conflict, a rule that is not met, and a base that has just moved; the state tells which."""
+        now = await self._read(number)
+        if now.head.sha != sha:
+            return RaceError(f"pull request {number} has a new head", code="HeadMoved", status=405)
+        if now.mergeable_state == "dirty":
+            return RefusedError(f"pull request {number} conflicts with its base", code="MergeConflict", status=405)
+        if now.state == "open" and now.mergeable_state in ("clean", "unstable", "has_hooks", "unknown"):
+            return RaceError(error.what, code="BaseMoved", status=405)
+        return error
 
     async def reviews(self, number: int) -> Sequence[Review]:
         found = await self._rest.list(f"{self._repo}/pulls/{number}/reviews", _Review, per_page=_PAGE)

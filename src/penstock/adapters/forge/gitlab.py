@@ -7,6 +7,7 @@ it; requesting changes is a comment that says so, for lack of a call; a team is 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -22,6 +23,9 @@ from penstock.ports.forge import Comment, CommitStatus, MergeMethod, PullRequest
 _PAGE = 100
 _DRAFT = "Draft: "
 _DRAFTS = ("draft:", "[draft]", "(draft)")
+_CHECKING = ("checking", "unchecked", "preparing", "approvals_syncing")
+_CHECKING_TRIES, _CHECKING_PAUSE = 20, 0.5
+"""GitLab looks at a merge request in the background after every push, and merges nothing meanwhile."""
 _STATES = {"open": "opened", "closed": "closed", "all": "all"}
 _STATUSES: Mapping[str, StatusState] = {
     "success": "success",
@@ -64,6 +68,7 @@ class _Merge(msgspec.Struct):
     merge_commit_sha: str | None = None
     squash_commit_sha: str | None = None
     diff_refs: _Refs | None = None
+    detailed_merge_status: str = ""
 
 
 class _Approval(msgspec.Struct):
@@ -175,12 +180,7 @@ class GitLab:
         text = f"{title}\n\n{message}" if message else title
         squash = method == "squash"
         wanted = {"sha": sha, "squash": squash, ("squash_commit_message" if squash else "merge_commit_message"): text}
-        try:
-            done = await self._rest.send("PUT", f"{self._project}/merge_requests/{number}/merge", _Merge, wanted)
-        except TransientError:
-            done = await self._read(number)
-            if done.merged_at is None:
-                raise
+        done = await self._merge(number, sha, wanted)
         if done.sha and done.sha != sha:
             raise RaceError(f"merge request {number} was merged at another head by somebody else", code="HeadMoved")
         made = _merge_sha(done)
@@ -188,14 +188,45 @@ class GitLab:
             raise TransientError(f"merge request {number} is not merged (yet)", code="NotMerged")
         return made
 
+    async def _merge(self, number: int, sha: CommitId, wanted: Mapping[str, object]) -> _Merge:
+        for _ in range(_CHECKING_TRIES):
+            try:
+                return await self._rest.send("PUT", f"{self._project}/merge_requests/{number}/merge", _Merge, wanted)
+            except TransientError:
+                done = await self._read(number)
+                if done.merged_at is None:
+                    raise
+                return done
+            except RefusedError as error:
+                if error.status not in (405, 406, 422):
+                    raise
+                now = await self._read(number)
+                if now.sha != sha:
+                    raise RaceError(f"merge request {number} has a new head", code="HeadMoved", status=error.status) from None
+                if now.detailed_merge_status in ("conflict", "broken_status"):
+                    what = f"merge request {number} conflicts with its target"
+                    raise RefusedError(what, code="MergeConflict", status=error.status) from None
+                if now.detailed_merge_status not in _CHECKING:
+                    raise
+                await asyncio.sleep(_CHECKING_PAUSE)
+        raise TransientError(f"GitLab has not finished looking at merge request {number}", code="NotMerged")
+
     async def reviews(self, number: int) -> Sequence[Review]:
         path = f"{self._project}/merge_requests/{number}"
         approvals = (await self._rest.get(f"{path}/approvals", _Approvals)).approved_by
         if not approvals:
             return []
+        if any(approval.approved_at is None for approval in approvals):
+            approvals = await self._dated(path, approvals)
         versions = await self._rest.list(f"{path}/versions", _Version, per_page=_PAGE)
         found = [_approval(approval, versions) for approval in approvals if approval.approved_at is not None]
         return sorted(found, key=lambda review: review.when)
+
+    async def _dated(self, path: str, approvals: Sequence[_Approval]) -> list[_Approval]:
+        """Before 18.5 GitLab tells when somebody approved only in a system note; an approval without one does not count."""
+        notes = await self._rest.list(f"{path}/notes", _Note, sort="asc", order_by="created_at", per_page=_PAGE)
+        when = {_name(note.author): note.created_at for note in notes if note.system and note.body.startswith("approved this")}
+        return [_Approval(user=one.user, approved_at=one.approved_at or when.get(one.user.username)) for one in approvals]
 
     async def review(self, number: int, *, state: ReviewState, commit: CommitId, body: str = "") -> None:
         path = f"{self._project}/merge_requests/{number}"

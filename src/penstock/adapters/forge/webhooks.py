@@ -22,7 +22,7 @@ _KINDS: Mapping[str, Kind] = {
     "pull_request": "pull_request",
     "pull_request_sync": "pull_request",
     "pull_request_label": "pull_request",
-    "merge_request hook": "pull_request",
+    "merge request hook": "pull_request",
     "pull_request_review": "review",
     "pull_request_approved": "review",
     "pull_request_rejected": "review",
