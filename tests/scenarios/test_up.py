@@ -93,16 +93,15 @@ def test_git_and_kubectl_of_the_machine_work_and_a_kill_loses_nothing(tmp_path: 
         config = clone / "clusters/dev/apps/web/config.yaml"
         config.write_text(config.read_text().replace("10s", "25s"))
         pushed = _commit(clone, "longer timeout")
-        assert "created" in _kubectl(tmp_path, "staging", "create", "configmap", "by-hand", "--from-literal=a=b")
+        (tmp_path / "by-hand.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: by-hand\n  namespace: shop\n")
+        assert "created" in _kubectl(tmp_path, "staging", "create", "-f", str(tmp_path / "by-hand.yaml"))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     with _up(tmp_path):
         assert _git("-C", clone, "ls-remote", "origin", "refs/heads/main").split()[0] == pushed
         assert _git("-C", clone, "merge-base", "--is-ancestor", removed, pushed) == ""
-        assert "by-hand" in _kubectl(tmp_path, "staging", "get", "configmap", "-n", "shop") + _kubectl(
-            tmp_path, "staging", "get", "configmap"
-        )
+        assert "by-hand" in _kubectl(tmp_path, "staging", "get", "configmap", "-n", "shop")
         timeout = ("get", "cm", "web", "-n", "shop", "-o", "jsonpath={.data.checkout_timeout}")
         _until("the push is synced after the restart", lambda: _kubectl(tmp_path, "dev", *timeout) == "25s")
         _until("the promotion is proposed", lambda: "PR #" in _penstock(tmp_path, "status"))
@@ -168,7 +167,7 @@ def test_a_wrong_token_is_refused_everywhere(tmp_path: Path) -> None:
         kubeconfig["users"][0]["user"]["token"] = "wrong"
         (tmp_path / "wrong").write_text(json.dumps(kubeconfig))
         get = subprocess.run(["kubectl", "--kubeconfig", tmp_path / "wrong", "get", "ns"], capture_output=True, text=True)
-        assert "Unauthorized" in get.stderr
+        assert "You must be logged in to the server" in get.stderr
         (tmp_path / ".penstock/sandbox/token").write_text("wrong\n")
         status = subprocess.run(
             [sys.executable, "-m", "penstock", "status"], cwd=tmp_path, capture_output=True, text=True, timeout=60
