@@ -97,12 +97,12 @@ def edited(r: random.Random, old: Any, rate: float, depth: int = 3) -> Any:
 
 
 def typed(held: Any) -> Any:
-    if isinstance(held, Keyed):
+    if isinstance(held, Keyed) and held.items:
         return ["keyed", [[name, typed(item)] for name, item in held.items.items()]]
     if isinstance(held, dict):
         return {key: typed(item) for key, item in held.items()}
-    if isinstance(held, list):
-        return [typed(item) for item in held]
+    if isinstance(held, list | Keyed):
+        return [typed(item) for item in held] if isinstance(held, list) else []
     return [type(held).__name__, held]
 
 

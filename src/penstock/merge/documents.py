@@ -90,6 +90,12 @@ def pair(left: Sequence[Part], right: Sequence[Part], *, strict: bool = False) -
     ]
     for key in keys:
         _match(found, [part for part in left if part.named], [part for part in right if part.named], key)
+    # The same object twice in one file: the first is the first.
+    for one in [part for part in left if part.named and part.number not in found]:
+        free, others = _free(found, [one], right)
+        same = [part for part in others if part.named and part.identity == one.identity]
+        if same:
+            found[one.number] = same[0]
     if strict:
         return found
     free, others = _free(found, left, right)

@@ -87,7 +87,7 @@ class FieldMerge:
         self.kustomization = kustomization
         self.fresh = fresh
         self.canon = canon or Canon()
-        self.editor = Editor(self.target, self.source)
+        self.editor = Editor(self.target, self.source, self.base)
         self.touched: list[tuple[Spot, Base, Node | None, Node | None]] = []
         self.shadow: list[tuple[ConflictKind, FieldPath, Base, Node | None, Node | None, Spot]] = []
 
@@ -258,6 +258,7 @@ class FieldMerge:
         """Merge two mappings key by key; returns the number of the result."""
         of_s, of_t = effective(s), effective(t)
         of_b = effective(b) if isinstance(b, Mapping) else {}
+        at = {key: index for index, key in enumerate(s.keys)}
         result: dict[str, int] = {}
         gone: set[str] = set()
         come: dict[str, Add] = {}
@@ -265,6 +266,9 @@ class FieldMerge:
             there = of_s.get(key)
             here = of_t.get(key)
             base: Base = "unknown" if b == "unknown" else of_b.get(key)
+            if here is not None and there is not None and self.canon.of(there) == self.canon.of(here):
+                result[key] = here.canon
+                continue
             if base is None and there is None and here is not None:
                 self.differences(self._down(spot, key, s, t), None, here)
                 result[key] = self.canon.of(here)
@@ -275,8 +279,7 @@ class FieldMerge:
             elif fate.action == "add" and fate.node is not None:
                 result[key] = fate.canon
                 if key in s.keys and key not in t.keys:
-                    index = s.entries.index(s.keys[key])
-                    come[key] = Add(Entry(s.keys[key].key, fate.node), index)
+                    come[key] = Add(Entry(s.keys[key].key, fate.node), at[key])
             elif here is not None:
                 result[key] = fate.canon
         if spot.edit:
@@ -420,6 +423,9 @@ class FieldMerge:
         for position, key in enumerate(dict.fromkeys((*of_s, *of_b, *of_t))):
             base: Base = "unknown" if b == "unknown" else of_b.get(key)
             there, here = of_s.get(key), of_t.get(key)
+            if here is not None and there is not None and self.canon.of(there) == self.canon.of(here):
+                numbers[key] = here.canon
+                continue
             under = self._item(spot, Keyed(key), s, t, at.get(key, -1), (base, there, here))
             fate = self.value(under, base, there, here)
             if fate.action == "add" and fate.node is not None:

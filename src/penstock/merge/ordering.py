@@ -13,19 +13,23 @@ def place[Name: Hashable](kept: Sequence[Name], source: Sequence[Name], new: Seq
 
     Without a neighbour before it, a member goes before the one it precedes there; without any, to the end.
     """
-    order = list(kept)
-    coming = set(new)
-    for index, name in enumerate(source):
-        if name not in coming:
-            continue
-        present = set(order)
-        before = next((other for other in reversed(source[:index]) if other in present), None)
-        if before is not None:
-            order.insert(order.index(before) + 1, name)
-            continue
-        after = next((other for other in source[index + 1 :] if other in present), None)
-        order.insert(order.index(after) if after is not None else len(order), name)
-    return order
+    stays, comes = set(kept), set(new)
+    behind: dict[Name, list[Name]] = {}
+    first: list[Name] = []
+    first_before: Name | None = None
+    anchor: list[Name] | None = None
+    for name in source:
+        if name in stays:
+            anchor = behind.setdefault(name, [])
+            first_before = name if first_before is None else first_before
+        elif name in comes:
+            (first if anchor is None else anchor).append(name)
+    order: list[Name] = []
+    for name in kept:
+        if name == first_before:
+            order += first
+        order += [name, *behind.get(name, ())]
+    return order if first_before is not None else order + first
 
 
 def reorder[Name: Hashable](base: Sequence[Name], source: Sequence[Name], target: Sequence[Name]) -> list[Name] | None:

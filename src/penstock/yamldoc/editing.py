@@ -41,9 +41,13 @@ DropsHead = Callable[[int, str], bool]
 
 
 class Editor:
-    """Collects edits of `target`; values that come in are taken from `source`."""
+    """Collects edits of `target`; values that come in are taken from `source`.
 
-    def __init__(self, target: Document, source: Document) -> None:
+    Comments above them come along unless the source had them before (in `base`) already.
+    """
+
+    def __init__(self, target: Document, source: Document, base: Document | None = None) -> None:
+        self.base = base
         self.target = target
         self.text = target.text
         self.source = source
@@ -184,7 +188,7 @@ class Editor:
         elif not plan:
             self._empty(old, drops_head)
         elif kept != sorted(kept) or not kept:
-            self._rewrite(old, new, plan)
+            self._rewrite(old, new, plan, drops_head)
         else:
             self._arrange_block(old, new, plan, drops_head)
 
@@ -217,19 +221,11 @@ class Editor:
         next_stays: bool,
     ) -> None:
         at = column(self.text, starts[0])
-        lines = self._lines(old, new, run, at)
         if previous < 0:
-            if own_line(self.text, starts[0]):
-                top = old is self.target.root
-                where = line_start(self.text, starts[0]) if top else layout.head_start(self.text, starts[0], 0)
-                while lines and not lines[0]:
-                    lines.pop(0)
-                self.splice(where, where, "".join(line + "\n" for line in lines))
-            else:
-                first, *rest = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-                self.splice(starts[0], starts[0], "\n".join([first.lstrip(" "), *rest]) + "\n" + " " * at)
+            self._insert_first(old, new, starts[0], run)
             return
-        where = line_end(self.text, stops[previous])
+        lines = self._lines(old, new, run, at)
+        where = self._foot_end(line_end(self.text, stops[previous]), at)
         gap = layout.blank_below(self.text, where)
         above = next((index for index, line in enumerate(lines) if line), 0)
         below = self._gap_below(new, run[-1].index)
@@ -241,6 +237,40 @@ class Editor:
             self._end_here(old)
         end = self._swallowed(run[-1].member, where) if next_stays else where
         self.splice(where, end, "".join("\n" + line for line in lines))
+
+    def _insert_first(self, old: Mapping | Sequence, new: Mapping | Sequence, lead: int, run: list[Add]) -> None:
+        at = column(self.text, lead)
+        if not own_line(self.text, lead):
+            first, *rest = self._lines(old, new, run, at, heads=False)
+            self.splice(lead, lead, "\n".join([first.lstrip(" "), *rest]) + "\n" + " " * at)
+            return
+        # What stands above the first line of a file is about the file, and what stands above the first entry on both
+        # sides is about the section.
+        where = line_start(self.text, lead)
+        head = layout.head_start(self.text, lead, 0)
+        shared = not new.flow and _words(self.text[head:where]) == _words(self._head_of(new, run[0].index))
+        if not shared and old is not self.target.root:
+            where = head
+        lines = self._lines(old, new, run, at)
+        while not lines[0]:
+            lines.pop(0)
+        self.splice(where, where, "".join(line + "\n" for line in lines))
+
+    def _head_of(self, new: Mapping | Sequence, index: int) -> str:
+        text = self.source.text
+        lead = layout.leads(text, new)[index]
+        return text[layout.head_start(text, lead, 0) : line_start(text, lead)] if own_line(text, lead) else ""
+
+    def _foot_end(self, where: int, at: int) -> int:
+        """Behind the comment lines below an entry that are indented deeper than it: they belong to it."""
+        while where < len(self.text):
+            following = line_end(self.text, where + 1)
+            line = self.text[where + 1 : following]
+            body = line.lstrip(" ")
+            if not body.startswith("#") or len(line) - len(body) <= at:
+                break
+            where = following
+        return where
 
     def _end_here(self, old: Mapping | Sequence) -> None:
         """A text block that the file's end cut off without a newline must not get one when lines follow."""
@@ -257,7 +287,9 @@ class Editor:
             return None
         return layout.blank_below(self.source.text, line_end(self.source.text, stops[index]))
 
-    def _lines(self, old: Mapping | Sequence, new: Mapping | Sequence, run: list[Add], at: int) -> list[str]:
+    def _lines(
+        self, old: Mapping | Sequence, new: Mapping | Sequence, run: list[Add], at: int, *, heads: bool = True
+    ) -> list[str]:
         """The lines of new entries at column `at`, each under its own comments."""
         text = self.source.text
         leads = [-1] * len(layout.ends(new)) if new.flow else layout.leads(text, new)
@@ -265,7 +297,7 @@ class Editor:
         lines: list[str] = []
         for step in run:
             lead = leads[step.index]
-            if lead >= 0 and own_line(text, lead):
+            if heads and lead >= 0 and own_line(text, lead):
                 floor = layout.ends(new)[step.index - 1] if step.index else new.start
                 lines += self._head(
                     lead, line_end(text, floor) + 1 if step.index else 0, at, root=new is self.source.root and not step.index
@@ -282,7 +314,10 @@ class Editor:
         text = self.source.text
         start = line_start(text, lead)
         begin = layout.head_start(text, lead, floor) if not root else start
-        comments = [" " * at + line.strip() for line in text[begin:start].split("\n")[:-1]]
+        block = text[begin:start]
+        comments = [" " * at + line.strip() for line in block.split("\n")[:-1]]
+        if self.base is not None and comments and self.base.text.count(block) >= text.count(block):
+            comments = []
         return [""] * layout.blank_above(text, begin, floor) + comments
 
     def _dash_gap(self, old: Mapping | Sequence) -> int | None:
@@ -365,7 +400,7 @@ class Editor:
                 comments.append(above.removesuffix("\n"))
         self.splice(start - 1, stop, "".join("\n" + comment for comment in comments))
 
-    def _rewrite(self, old: Mapping | Sequence, new: Mapping | Sequence, plan: Plan) -> None:
+    def _rewrite(self, old: Mapping | Sequence, new: Mapping | Sequence, plan: Plan, drops_head: DropsHead) -> None:
         """Entries change their order, or all are replaced: the lines are put together again, each entry's own unchanged."""
         text = self.text
         starts, stops = layout.leads(text, old), layout.ends(old)
@@ -375,7 +410,12 @@ class Editor:
         begins += [layout.head_start(text, lead, line_end(text, stops[index]) + 1) for index, lead in enumerate(starts[1:])]
         if not shared and old is self.target.root:
             begins[0] = line_start(text, starts[0])
+        kept = {step.index for step in plan if isinstance(step, Keep)}
         pieces: list[str] = []
+        for index, lead in enumerate(starts):
+            comments = text[begins[index] : line_start(text, lead)].removesuffix("\n")
+            if index not in kept and comments.strip() and not drops_head(index, _words(comments)):
+                pieces.append(comments)
         for step in plan:
             if isinstance(step, Keep):
                 begin, end = begins[step.index], line_end(text, stops[step.index])
@@ -385,7 +425,9 @@ class Editor:
                 pieces.append(" " * at + piece if shared and step.index == 0 else piece)
             else:
                 lines = self._lines(old, new, [step], at)
-                pieces.append("\n".join(line for line in lines if line))
+                while not lines[0]:
+                    lines.pop(0)
+                pieces.append("\n".join(lines))
         body = "\n".join(pieces)
         self.splice(begins[0], line_end(text, stops[-1]), body[at:] if shared else body)
 
@@ -521,6 +563,11 @@ def fill(document: Document, collection: Mapping | Sequence, members: Items[Entr
         keys = {entry.key.value: entry for entry in entries if isinstance(entry.key, Scalar)}
         return replace(collection, entries=entries, keys=keys, trimmed=True, canon=0)
     return replace(collection, items=[member for member in members if not isinstance(member, Entry)], trimmed=True, canon=0)
+
+
+def _words(comments: str) -> str:
+    """Comment lines without their indentation."""
+    return "\n".join(line.strip() for line in comments.split("\n") if line.strip())
 
 
 def _last_leaf(node: Node) -> Node:
