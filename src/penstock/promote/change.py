@@ -16,7 +16,7 @@ from typing import Literal
 from penstock import merge
 from penstock.merge.outcome import Choice, Conflict, FieldChange, FileMerge, Kept, Note, TreeMerge
 from penstock.model.pipeline import REMAINDER, Environment
-from penstock.model.tree import Tree
+from penstock.model.tree import Entry, Tree
 from penstock.model.values import CommitId, EnvName
 from penstock.promote import listing
 
@@ -115,13 +115,16 @@ def untouched(pair: Pair, unit: str) -> bool:
 
 def plan(pair: Pair, unit: str, commit: CommitId, choices: Sequence[Choice] = ()) -> Change:
     """The change of one unit now."""
-    merged = [_merged(pair, unit, source_root, target_root, choices) for source_root, target_root in pair.roots()]
+    kind = _kind(pair, unit)
+    gone = kind == "removal" and (pair.base is None or content_of(pair, pair.base, unit) != "")
+    merge_one = _removed if gone else _merged
+    merged = [merge_one(pair, unit, source_root, target_root, choices) for source_root, target_root in pair.roots()]
     files = {path: data for one in merged for path, data in one.changes.items()}
     return Change(
         unit=unit,
         source=pair.source.name,
         target=pair.target.name,
-        kind=_kind(pair, unit),
+        kind=kind,
         base=pair.base_commit,
         commit=commit,
         files=dict(sorted(files.items())),
@@ -237,6 +240,36 @@ def _merged(pair: Pair, unit: str, source_root: str, target_root: str, choices: 
         )
     parts = [_listing_merge(pair, unit, source_root, target_root, folder, choices) for folder in (f"{APPS}/", "")]
     return _joined(result, [part for part in parts if part is not None])
+
+
+def _removed(pair: Pair, unit: str, source_root: str, target_root: str, choices: Sequence[Choice]) -> TreeMerge:
+    """An app that is gone from the source goes as a whole: its own values here are no conflict, since the pull request
+    says that it removes the app, and what that deletes."""
+    if pair.base is None:
+        return TreeMerge()  # Nothing says that it ever came from there: it is the target's own.
+    paths = [path for path, _ in _identities(_Files(pair.tree), f"{target_root}/{APPS}/{unit}")]
+    notes = tuple(Note(kind="deleted-file", path=path, text="goes with the app") for path in paths)
+    result = TreeMerge(changes=dict.fromkeys(paths), notes=notes)
+    parts = [_listing_merge(pair, unit, source_root, target_root, folder, choices) for folder in (f"{APPS}/", "")]
+    return _joined(result, [part for part in parts if part is not None])
+
+
+class _Files:
+    """A tree whose directories have no ids, so that walking it goes down to the files."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self.id = None
+
+    def entry(self, path: str) -> Entry | None:
+        entry = self._tree.entry(path)
+        return Entry(kind="directory") if entry is not None and entry.kind == "directory" else entry
+
+    def read(self, path: str) -> bytes:
+        return self._tree.read(path)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        return self._tree.names(path)
 
 
 def _joined(result: TreeMerge, listings: Sequence[tuple[str, bytes | None, FileMerge]]) -> TreeMerge:

@@ -19,6 +19,8 @@ State = Literal["healthy", "waiting", "failed", "unknown"]
 """waiting: not applied or not judged yet; failed: somebody has to act; unknown: the cluster could not be asked."""
 
 _SUCCEEDED = "ReconciliationSucceeded"
+_PASSING = ("DependencyNotReady", "HealthCheckCanceled", "ArtifactFailed", "Progressing")
+"""Reasons of Ready=False that pass by themselves: something else has to finish first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,7 @@ def _failure(
     for kind in ("Stalled", "Ready"):
         condition = conditions.get(kind, {})
         bad = condition.get("status") == ("True" if kind == "Stalled" else "False")
-        if bad and condition.get("reason") not in ("DependencyNotReady", "HealthCheckCanceled"):
+        if bad and condition.get("reason") not in _PASSING:
             return f"{condition.get('reason') or kind} at {short(attempted)}"
     return None
 

@@ -219,12 +219,11 @@ async def running(tmp_path: Path) -> AsyncIterator[Fleet]:
             user: await stack.enter_async_context(connect("gitea", server.url, "platform/fleet", token=server.token(user)))
             for user in ("developer", "reviewer", "penstock")
         }
-        clusters: dict[EnvName, Cluster] = {}
-        for name in ENVIRONMENTS:
-            running = await stack.enter_async_context(sandbox_cluster.serve(tmp_path / name, name=name, workloads=False))
-            client = kube.connect_to(running.url, token=running.token, ca_path=running.ca_path, name=name)
-            clusters[EnvName(name)] = await stack.enter_async_context(client)
-            await controllers.install(clusters[EnvName(name)])
+        # One API plays all three clusters: here they hold nothing but a Kustomization each, of different names.
+        api = await stack.enter_async_context(sandbox_cluster.serve(tmp_path / "api", name="api", workloads=False))
+        client = await stack.enter_async_context(kube.connect_to(api.url, token=api.token, ca_path=api.ca_path, name="api"))
+        await controllers.install(client)
+        clusters: dict[EnvName, Cluster] = {EnvName(name): client for name in ENVIRONMENTS}
         fleet = Fleet(
             folder=tmp_path, url=url, mirror=mirror, forges=forges, clusters=clusters, clock=Clock(), server=server
         )

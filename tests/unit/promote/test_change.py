@@ -85,6 +85,15 @@ def test_a_removed_app_takes_its_files_and_its_line() -> None:
     }
 
 
+def test_a_removed_app_goes_although_the_target_had_values_of_its_own() -> None:
+    before = files(dev={"cron": config("cron", 1)}, prod={"cron": config("cron", 9)})
+    after = files(dev={}, prod={"cron": config("cron", 9)})
+    found = plan("cron", before, after)
+    assert found.conflicts == ()
+    assert found.files["clusters/prod/apps/cron/config.yaml"] is None
+    assert found.files["clusters/prod/apps/kustomization.yaml"] == b"namespace: shop\nresources:\n- namespace.yaml\n"
+
+
 def test_an_app_of_the_target_alone_is_left_alone() -> None:
     state = files(dev={"web": config("web", 1)}, prod={"web": config("web", 1), "special": config("special", 1)})
     assert plan("special", state, state).empty

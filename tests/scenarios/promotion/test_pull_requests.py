@@ -1,0 +1,194 @@
+"""What promotion pull requests do while people and environments go on: one per target and app, always about now."""
+
+from __future__ import annotations
+
+from promotion_fleet import WEB, Fleet
+
+from penstock.adapters import git
+from penstock.model.values import CommitId
+
+
+async def opened(fleet: Fleet) -> int:
+    """A change that ran healthy in dev, and its pull request to staging."""
+    await fleet.raise_timeout()
+    await fleet.syncs("dev")
+    assert await fleet.settle() == ["open web -> staging"]
+    return (await fleet.the_pull()).number
+
+
+async def test_a_second_commit_to_dev_updates_the_open_pull_request(fleet: Fleet) -> None:
+    number = await opened(fleet)
+    head = (await fleet.the_pull()).head_sha
+    await fleet.raise_timeout(to="30s", was="20s")
+    assert await fleet.settle() == ["update web -> staging"]
+    pull = await fleet.the_pull()
+    assert pull.number == number and pull.head_sha != head
+    assert pull.title == "Promote web: dev → staging (raise checkout timeout to 30s and 1 more)"
+    assert "not healthy in dev yet" in pull.body
+    await fleet.approve(pull)
+    await fleet.settle()
+    assert (await fleet.the_pull()).state == "open", "approved, but it never ran"
+    await fleet.syncs("dev")
+    assert (await fleet.settle())[0] == "merge web -> staging"
+    assert "checkout_timeout: 30s" in await fleet.read("clusters/staging/apps/web/config.yaml")
+
+
+async def test_an_approval_of_earlier_content_does_not_count_for_later_content(fleet: Fleet) -> None:
+    await opened(fleet)
+    pull = await fleet.the_pull()
+    await fleet.raise_timeout(to="30s", was="20s")
+    await fleet.syncs("dev")
+    await fleet.approve(pull)
+    assert await fleet.settle() == ["update web -> staging"]
+    assert "0 of 1 approval" in (await fleet.the_pull()).body
+
+
+async def test_an_approval_stays_while_only_others_change_main(fleet: Fleet) -> None:
+    await opened(fleet)
+    pull = await fleet.the_pull()
+    await fleet.commit("something else", {"docs/note.md": "hello\n"})
+    await fleet.approve(pull)
+    assert (await fleet.settle())[0] == "merge web -> staging"
+    assert (await fleet.pulls("all"))[0].head_sha == pull.head_sha
+
+
+async def test_nobody_merges_without_a_review(fleet: Fleet) -> None:
+    await opened(fleet)
+    assert await fleet.settle() == []
+    fleet.clock.turn(days=30)
+    assert await fleet.settle() == []
+    assert (await fleet.the_pull()).state == "open"
+
+
+async def test_a_request_for_changes_stops_the_merge(fleet: Fleet) -> None:
+    await opened(fleet)
+    pull = await fleet.the_pull()
+    await fleet.approve(pull, "developer")
+    await fleet.forges["reviewer"].review(pull.number, state="changes_requested", commit=pull.head_sha, body="no")
+    await fleet.settle()
+    assert "changes requested by reviewer" in (await fleet.the_pull()).body
+
+
+async def test_a_revert_in_dev_closes_the_pull_request(fleet: Fleet) -> None:
+    number = await opened(fleet)
+    await fleet.raise_timeout(to="10s", was="20s")
+    assert await fleet.settle() == ["close web -> staging"]
+    pull = await fleet.forges["penstock"].pull(number)
+    assert pull.state == "closed" and "penstock/superseded" in pull.labels
+    await fleet.mirror.fetch()
+    assert fleet.mirror.branches("penstock/") == {}
+
+
+async def test_what_the_target_got_otherwise_closes_the_pull_request(fleet: Fleet) -> None:
+    await opened(fleet)
+    await fleet.raise_timeout("staging")
+    assert await fleet.settle() == ["close web -> staging"]
+
+
+async def test_closed_by_a_person_stays_closed_until_the_content_is_another(fleet: Fleet) -> None:
+    number = await opened(fleet)
+    await fleet.forges["reviewer"].update_pull(number, state="closed")
+    assert await fleet.settle() == []
+    await fleet.commit("something else", {"clusters/dev/apps/api/note.txt": "x\n"})
+    await fleet.syncs("dev")
+    assert [step for step in await fleet.settle() if "web" in step] == []
+    await fleet.raise_timeout(to="30s", was="20s")
+    await fleet.syncs("dev")
+    assert "open web -> staging" in await fleet.settle()
+
+
+async def test_what_penstock_closed_itself_is_opened_again_when_it_is_due_again(fleet: Fleet) -> None:
+    await opened(fleet)
+    await fleet.raise_timeout(to="10s", was="20s")
+    assert await fleet.settle() == ["close web -> staging"]
+    await fleet.raise_timeout()
+    await fleet.syncs("dev")
+    assert await fleet.settle() == ["open web -> staging"]
+
+
+async def test_a_hand_edit_in_the_target_is_kept_and_a_field_it_shares_is_merged(fleet: Fleet) -> None:
+    """A direct edit of staging while its pull request is open: the branch is rebuilt on it, nothing is lost."""
+    await opened(fleet)
+    path = WEB.format("staging") + "config.yaml"
+    await fleet.edit("switch the flag off", path, 'new_checkout: "true"', 'new_checkout: "false"')
+    assert await fleet.settle() == ["update web -> staging"]
+    await fleet.approve(await fleet.the_pull())
+    await fleet.settle()
+    text = await fleet.read(path)
+    assert 'new_checkout: "false"  # feature flag' in text and "checkout_timeout: 20s" in text
+
+
+async def test_a_push_of_somebody_else_to_the_branch_is_neither_overwritten_nor_merged(fleet: Fleet) -> None:
+    await opened(fleet)
+    pull = await fleet.the_pull()
+    person = git.Mirror(fleet.url, fleet.folder / "person.git")
+    await person.fetch()
+    author = person.commit(CommitId(await fleet.git("rev-parse", "HEAD"))).author
+    sneaky = person.write_commit([pull.head_sha], {"clusters/prod/x.yaml": b"a: b\n"}, message="more", author=author)
+    await person.push(pull.head, sneaky, expect=pull.head_sha)
+    pull = await fleet.the_pull()
+    await fleet.approve(pull)
+    assert await fleet.settle() == []
+    now = await fleet.the_pull()
+    assert (now.state, now.head_sha) == ("open", sneaky)
+
+
+async def test_a_new_app_is_a_pull_request_of_its_own_that_brings_its_line(fleet: Fleet) -> None:
+    cron = "clusters/dev/apps/cron/"
+    config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: cron\ndata:\n  every: 5m\n"
+    listing = await fleet.read("clusters/dev/apps/kustomization.yaml")
+    files = {
+        cron + "config.yaml": config,
+        cron + "kustomization.yaml": "resources:\n- config.yaml\n",
+        "clusters/dev/apps/kustomization.yaml": listing.replace("- api\n", "- api\n- cron\n"),
+    }
+    await fleet.commit("add cron", files)
+    await fleet.syncs("dev")
+    assert await fleet.settle() == ["open cron -> staging"]
+    pull = await fleet.the_pull()
+    assert pull.title == "Promote new cron: dev → staging (add cron)"
+    await fleet.approve(pull)
+    await fleet.settle()
+    assert "- api\n- cron\n" in await fleet.read("clusters/staging/apps/kustomization.yaml")
+    assert await fleet.read("clusters/staging/apps/cron/config.yaml") == config
+
+
+async def test_a_removed_app_is_an_explicit_removal_that_names_what_will_be_deleted(fleet: Fleet) -> None:
+    listing = await fleet.read("clusters/dev/apps/kustomization.yaml")
+    gone: dict[str, str | None] = {f"clusters/dev/apps/report/{name}.yaml": None for name in ("cronjob", "kustomization")}
+    await fleet.commit("no more reports", gone | {"clusters/dev/apps/kustomization.yaml": listing.replace("- report\n", "")})
+    await fleet.syncs("dev")
+    assert await fleet.settle() == ["open report -> staging"]
+    pull = await fleet.the_pull()
+    assert pull.title == "Remove report: dev → staging (no more reports)"
+    assert "will be deleted from the cluster: `CronJob/report`" in pull.body
+    await fleet.approve(pull)
+    await fleet.settle()
+    assert "report" not in await fleet.read("clusters/staging/apps/kustomization.yaml")
+
+
+async def test_several_apps_move_side_by_side(fleet: Fleet) -> None:
+    await fleet.raise_timeout()
+    await fleet.edit("api: more words", "clusters/dev/apps/api/config.yaml", "\ndata:\n", "\ndata:\n  extra: words\n")
+    await fleet.syncs("dev")
+    assert sorted(await fleet.settle()) == ["open api -> staging", "open web -> staging"]
+    for pull in await fleet.pulls():
+        await fleet.approve(pull)
+    assert sorted(await fleet.settle()) == ["merge api -> staging", "merge web -> staging"]
+    assert "extra: words" in await fleet.read("clusters/staging/apps/api/config.yaml")
+    assert "checkout_timeout: 20s" in await fleet.read("clusters/staging/apps/web/config.yaml")
+    await fleet.mirror.fetch()
+    assert fleet.mirror.branches("penstock/") == {}
+
+
+async def test_a_person_may_merge_by_hand_and_the_next_change_builds_on_it(fleet: Fleet) -> None:
+    number = await opened(fleet)
+    pull = await fleet.the_pull()
+    await fleet.forges["reviewer"].merge_pull(number, sha=pull.head_sha, method="merge", title="Merge it", message="by hand")
+    assert [step.split(" ")[0] for step in await fleet.settle()] in ([], ["clean"])
+    await fleet.raise_timeout("staging", to="60s", was="20s")
+    await fleet.edit("flag", WEB.format("dev") + "config.yaml", 'new_checkout: "true"', 'new_checkout: "maybe"')
+    await fleet.syncs("dev")
+    assert await fleet.settle() == ["open web -> staging"]
+    body = (await fleet.the_pull()).body
+    assert "checkout_timeout` | `20s` | `60s` | `60s` | kept" in body, "the base is the merge made by hand"
