@@ -68,11 +68,11 @@ class Pages:
         """Every route there is; what is not in `access.OPEN` wants a session."""
         return [
             web.get("/", self.page),
-            web.get("/app/{name}", self.page),
+            web.get("/app/{name:[^/]+}", self.page),
             web.get("/promotion/{name:[1-9][0-9]{0,8}}", self.page),
             web.post("/promotion/{name:[1-9][0-9]{0,8}}/review", self.review),
-            web.get("/environment/{name}", self.page),
-            web.get("/log/{name}", self.page),
+            web.get("/environment/{name:[^/]+}", self.page),
+            web.get("/log/{name:[^/]+}", self.page),
             web.get("/events", self.events),
             web.get("/sign-in", self.sign_in),
             web.post("/sign-out", self.sign_out),

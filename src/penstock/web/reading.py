@@ -278,8 +278,7 @@ def _step(cell: status.Cell, case: lookout.Case | None, look: lookout.Look) -> v
     manifest = look.manifests.get(cell.environment)
     proof = ""
     if cell.health == "healthy" and manifest is not None:
-        history = (manifest.get("status") or {}).get("history") or ({},)
-        digest = str(history[0].get("digest") or "")
+        digest = _digest(manifest)
         generation = (manifest.get("metadata") or {}).get("generation")
         proof = f"Kustomization {cell.environment}, digest {digest[:15]}…, generation {generation}" if digest else ""
     return views.Step(
@@ -416,7 +415,7 @@ def _environment(head: views.Head, manifest: Manifest, inside: environments.Insi
         suspended=bool(spec.get("suspend")),
         commit=head.commit,
         attempted="" if attempted == applied else attempted.rpartition(":")[2][:7],
-        digest=str(history[0].get("digest") or "") if history else "",
+        digest=_digest(manifest),
         conditions=tuple(
             views.ConditionRow(
                 type=one.type, status=one.status, reason=one.reason, message=one.message, since=evidence.moment(one.since)
@@ -431,6 +430,12 @@ def _environment(head: views.Head, manifest: Manifest, inside: environments.Insi
         history=tuple(map(_reconcile, history)),
         problems=inside.problems,
     )
+
+
+def _digest(manifest: Manifest) -> str:
+    """What was reconciled last."""
+    newest: Mapping[str, object] = next(iter((manifest.get("status") or {}).get("history") or ()), {})
+    return str(newest.get("digest") or "")
 
 
 def _object(one: environments.Owned) -> views.ObjectRow:

@@ -85,7 +85,7 @@
     document.body.dataset.version = message.version;
     filter();
     const names = Object.keys(message.changed).filter((key) => key.includes("/")).map((key) => key.split("/").slice(1).join("/"));
-    if (names.length && names.length < 4) announce.textContent = `updated: ${names.join(", ")}`;
+    if (names.length && names.length < 4) announce.textContent = `updated: ${names.join(", ").replace(/\p{C}/gu, "")}`;
     else if (Object.keys(message.changed).length) announce.textContent = "the page was updated";
   }
 

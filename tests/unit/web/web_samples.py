@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from penstock.model.errors import PenstockError, RefusedError
+from penstock.model.errors import RefusedError
 from penstock.web import views
 
 NOW = datetime(2026, 3, 2, 14, 13, 0, tzinfo=UTC)
@@ -228,10 +228,16 @@ def environment(name: str) -> views.EnvironmentPage:
                 message="waiting",
             ),
         ),
-        events=(views.EventRow(type="Normal", reason="Progressing", message="Deployment/shop/web configured", when=ago(minutes=11)),),
+        events=(
+            views.EventRow(type="Normal", reason="Progressing", message="Deployment/shop/web configured", when=ago(minutes=11)),
+        ),
         history=(
             views.ReconcileRow(
-                digest="sha256:1f0c22d0b7f9ab7ac1", status="ReconciliationSucceeded", last=ago(minutes=1), count=12, duration="1.2s"
+                digest="sha256:1f0c22d0b7f9ab7ac1",
+                status="ReconciliationSucceeded",
+                last=ago(minutes=1),
+                count=12,
+                duration="1.2s",
             ),
         ),
     )
@@ -262,13 +268,13 @@ class Facts:
     """Facts that a test sets; an error stands for who does not answer."""
 
     def __init__(self) -> None:
-        self.shown: views.Board | PenstockError = board()
-        self.promoted: views.PromotionPage | PenstockError = promotion()
+        self.shown: views.Board | Exception = board()
+        self.promoted: views.PromotionPage | Exception = promotion()
         self.asked = 0
 
     async def board(self) -> views.Board:
         self.asked += 1
-        if isinstance(self.shown, PenstockError):
+        if isinstance(self.shown, Exception):
             raise self.shown
         return self.shown
 
@@ -278,7 +284,7 @@ class Facts:
         return app(name)
 
     async def promotion(self, number: int) -> views.PromotionPage:
-        if isinstance(self.promoted, PenstockError):
+        if isinstance(self.promoted, Exception):
             raise self.promoted
         if number != self.promoted.number:
             raise RefusedError(f"there is no pull request #{number}", code="NotFound")
