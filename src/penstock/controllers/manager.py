@@ -165,6 +165,8 @@ class Manager:
         self._tasks: asyncio.TaskGroup | None = None
         self._seen: dict[Key, Manifest] = {}
         self._seen_git: dict[Key, Manifest] = {}
+        self._passed: set[Key] = set()
+        """Sources that this process has looked at: before that, their artifact in the status is of an earlier process."""
 
     @property
     def stopping(self) -> bool:
@@ -432,12 +434,20 @@ class Manager:
             self._git_watcher.note(written)
             ready = gitrepository.is_ready(written)
             actor.memory.failures = 0 if ready else actor.memory.failures + 1
+        if actor.key not in self._passed:
+            self._passed.add(actor.key)
+            self._wake_users(actor.key)
         return self._jittered(after)
 
     async def _reconcile_kustomization(self, actor: _Actor) -> timedelta | None:
         assert self._reconciler is not None and self._watcher is not None
         manifest = self._watcher.objects.get(actor.key)
         if manifest is None:
+            return None
+        source = _source_key(manifest)
+        deleting = manifest["metadata"].get("deletionTimestamp")
+        if source in self._git_actors and source not in self._passed and not deleting:
+            # after a restart what was Ready stays so until its source has been looked at, which wakes us
             return None
         with self.metrics.timed(flux.KUSTOMIZATION, actor.key):
             result: Result = await self._reconciler.reconcile(manifest, actor.memory)
