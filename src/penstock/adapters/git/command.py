@@ -23,6 +23,8 @@ from penstock.model.errors import RefusedError, RemoteError, TransientError
 
 _PASSED = ("PATH", "HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "TMPDIR", "TZ")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+_TIDY_SECONDS = 2.0
+"""Between asking git to stop (it removes its lock files then) and making it."""
 _STDERR_BYTES, _STDOUT_BYTES = 256 * 1024, 128 * 1024 * 1024
 
 _OPTIONS = (
@@ -115,11 +117,19 @@ async def _read(stream: asyncio.StreamReader, limit: int, strict: bool) -> bytes
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Nothing of the process group outlives the call (git starts helpers that would)."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """Nothing of the process group outlives the call (git starts helpers that would); it may tidy up for a moment."""
+    if process.returncode is None:
+        _signal(process, signal.SIGTERM)
+        with suppress(TimeoutError):
+            await asyncio.shield(asyncio.wait_for(process.wait(), _TIDY_SECONDS))
+    _signal(process, signal.SIGKILL)
     if process.returncode is None:
         await asyncio.shield(process.wait())
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 def _environment(address: Address) -> dict[str, str]:

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import pygit2
 
-from penstock.adapters.git import command, writing
+from penstock.adapters.git import command, exclusive, writing
 from penstock.adapters.git.address import parse_address
 from penstock.adapters.git.credentials import Credentials
 from penstock.adapters.git.reading import Reader
@@ -39,6 +41,7 @@ Outcome = command.Finished | TransientError
 _WATCHED = ("refs/heads/", "refs/tags/", "refs/notes/")
 _KEEP = "refs/penstock/keep/"
 _NOTE_TRIES = 10
+_TIDY_EVERY, _TIDY_SECONDS = 50, 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +78,15 @@ class Mirror(Reader):
         self._folder = folder
         self._lock = asyncio.Lock()
         self._held: Credentials | None = None
+        self._downloads = 0
         self.rewrites: tuple[Rewrite, ...] = ()
         """What the last fetch found rewritten or deleted."""
         if not (folder / "HEAD").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            pygit2.init_repository(str(folder), bare=True)
-        super().__init__(folder)
+            self._begin()
+        try:
+            super().__init__(folder)
+        except RefusedError:
+            self._start_anew()
 
     @property
     def url(self) -> str:
@@ -88,18 +94,33 @@ class Mirror(Reader):
         return self.address.url
 
     async def fetch(self) -> None:
-        async with self._lock:
-            remote = await self._remote_refs()
-            if remote == self._local_refs():
-                self.rewrites = ()
-                return
-            before = self._heads()
-            with self._out_of_the_way(remote):
-                await self._download(self._refspecs(remote))
-            for name in self._only:
-                if name not in remote:
-                    self._move(name, None)
-            self.rewrites = self._keep_rewritten(before)
+        async with self._turn():
+            if self._store.suspect:
+                self._store.suspect = False
+                if not await self._sound():
+                    self._start_anew()
+            try:
+                await self._fetch()
+            except (RefusedError, TransientError) as error:
+                # What failed may be our copy, not the remote: damaged by a full disk or a lost power line.
+                if error.code not in ("CorruptObjects", "GitFailed") or await self._sound():
+                    raise
+                self._start_anew()
+                await self._fetch()
+
+    async def _fetch(self) -> None:
+        remote = await self._remote_refs()
+        if remote == self._local_refs():
+            self.rewrites = ()
+            return
+        before = self._heads()
+        with self._out_of_the_way(remote):
+            await self._download(self._refspecs(remote))
+        for name in self._only:
+            if name not in remote:
+                self._move(name, None)
+        self.rewrites = self._keep_rewritten(before)
+        await self._tidy()
 
     async def remote_head(self) -> str | None:
         """The short name of the remote's default branch."""
@@ -121,12 +142,12 @@ class Mirror(Reader):
         return CommitId(written)
 
     async def push(self, branch: str, commit: CommitId | None, *, expect: CommitId | None) -> None:
-        async with self._lock:
+        async with self._turn():
             await self._push(_branch_ref(branch), commit, expect)
 
     async def add_note(self, ref: str, commit: CommitId, text: str) -> None:
         name = _note_ref(ref)
-        async with self._lock:
+        async with self._turn():
             for attempt in range(_NOTE_TRIES):
                 tip = self._reference(name)
                 written = self._write_note(name, tip, commit, text)
@@ -139,6 +160,40 @@ class Mirror(Reader):
                     if attempt == _NOTE_TRIES - 1:
                         raise
                     await self._download_ref(name)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One task of one process at a time fetches into, or pushes from, this folder."""
+        async with self._lock, exclusive.turn(self._folder, self._timeout):
+            yield
+
+    def _begin(self) -> None:
+        """An empty mirror, there whole or not at all."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{self._folder.name}.", dir=self._folder.parent) as fresh:
+            pygit2.init_repository(str(Path(fresh) / "git"), bare=True)
+            with suppress(OSError):  # another process was quicker
+                (Path(fresh) / "git").rename(self._folder)
+
+    def _start_anew(self) -> None:
+        """Put a damaged mirror aside (the newest of them is kept, to be looked at) and begin with an empty one."""
+        aside = self._folder.with_name(f"{self._folder.name}.damaged")
+        shutil.rmtree(aside, ignore_errors=True)
+        self._folder.rename(aside)
+        self._begin()
+        self._open(self._folder)
+
+    async def _sound(self) -> bool:
+        """Whether every object is whole and everything our refs lead to is here (slow; only asked on suspicion)."""
+        finished = await self._git_run("fsck", "--full", "--no-dangling", "--no-progress", seconds=_TIDY_SECONDS)
+        return finished.code == 0
+
+    async def _tidy(self) -> None:
+        """Let git pack what many small fetches left, now and then; nothing waits on how it went."""
+        self._downloads += 1
+        if self._downloads % _TIDY_EVERY == 0:
+            with suppress(TransientError):
+                await self._git_run("-c", "gc.auto=2000", "gc", "--auto", "--quiet", seconds=_TIDY_SECONDS)
 
     async def _push(self, name: str, commit: CommitId | None, expect: CommitId | None) -> None:
         if commit is not None:
@@ -300,14 +355,16 @@ class Mirror(Reader):
             found.append(Rewrite(branch=_short(name), old=old, new=new))
         return tuple(found)
 
-    async def _git_run(self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> command.Finished:
+    async def _git_run(
+        self, *arguments: str, seconds: float = 0.0, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> command.Finished:
         self._held = await self._credentials() if callable(self._credentials) else self._credentials
         return await command.run(
             arguments,
             folder=self._folder,
             address=self.address,
             credentials=self._held,
-            seconds=self._timeout,
+            seconds=seconds or self._timeout,
             environment=environment,
         )
 

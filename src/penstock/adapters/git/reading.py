@@ -28,6 +28,9 @@ class Reader:
     branch_prefix = "refs/heads/"
 
     def __init__(self, folder: Path) -> None:
+        self._open(folder)
+
+    def _open(self, folder: Path) -> None:
         try:
             self._git = pygit2.Repository(str(folder))
         except pygit2.GitError as error:

@@ -28,6 +28,8 @@ class ObjectStore:
 
     def __init__(self, repository: pygit2.Repository) -> None:
         self.repository = repository
+        self.suspect = False
+        """An object was missing or unreadable: the copy may be damaged."""
         self._directories: OrderedDict[str, dict[str, Slot]] = OrderedDict()
 
     def directory(self, tree: str) -> dict[str, Slot]:
@@ -68,12 +70,16 @@ class ObjectStore:
             found: Any = self.repository.get(name)  # pygit2's stubs say that a Commit is not an Object
         except ValueError:
             return None
+        except pygit2.GitError:
+            self.suspect = True
+            return None
         return found if isinstance(found, pygit2.Commit) else None
 
     def _read(self, name: str) -> bytes:
         try:
             return bytes(self.repository.odb.read(name)[1])
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            self.suspect = True
             raise RefusedError(f"object {name} is not in the repository", code="MissingObject") from error
 
 

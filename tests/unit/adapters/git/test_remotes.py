@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from penstock.adapters import git
+from penstock.adapters.git import exclusive
 from penstock.model.errors import RefusedError, TransientError
 from penstock.model.values import CommitId
 from penstock.ports.repo import Signature
@@ -317,3 +318,74 @@ async def test_hooks_and_config_of_the_mirror_folder_do_not_run(tmp_path: Path) 
     await repo.push("main", commit(repo, b"1"), expect=None)
     await repo.fetch()
     assert list(tmp_path.glob("ran-*")) == []
+
+
+async def test_locks_of_a_killed_git_do_not_stay_for_ever(tmp_path: Path) -> None:
+    pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    repo = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True)
+    made = commit(repo, b"1")
+    await repo.push("main", made, expect=None)
+    for name in ("refs/heads/main.lock", "packed-refs.lock", "shallow.lock", "config.lock"):
+        (tmp_path / "m" / name).touch()
+    later = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "other", allow_local=True)
+    await later.fetch()
+    second = commit(later, b"2", made)
+    await later.push("main", second, expect=made)
+    await repo.fetch()
+    assert repo.branches()["main"] == second
+
+
+async def test_two_mirrors_of_one_folder_take_turns(tmp_path: Path) -> None:
+    pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    mirrors = [git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True) for _ in range(4)]
+
+    async def work(number: int, repo: git.Mirror) -> None:
+        for step in range(4):
+            name = f"b-{number}-{step}"
+            await repo.push(name, commit(repo, name.encode()), expect=None)
+            await repo.fetch()
+
+    async with asyncio.TaskGroup() as group:
+        for number, repo in enumerate(mirrors):
+            group.create_task(work(number, repo))
+    await mirrors[0].fetch()
+    assert len(mirrors[0].branches()) == 16
+
+
+async def test_a_turn_that_never_comes_is_transient(tmp_path: Path) -> None:
+    pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    repo = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True, timeout=0.1)
+    async with exclusive.turn(tmp_path / "m", 1):
+        with pytest.raises(TransientError) as busy:
+            await repo.fetch()
+    assert busy.value.code == "MirrorBusy"
+    await repo.fetch()
+
+
+@pytest.mark.parametrize("damage", ["truncated object", "missing object", "broken ref", "no config", "garbage pack"])
+async def test_a_damaged_mirror_is_put_aside_and_made_anew(tmp_path: Path, damage: str) -> None:
+    pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    repo = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True)
+    made = commit(repo, b"1")
+    await repo.push("main", made, expect=None)
+    blob = next(entry.id for entry in [repo.tree(made).entry("a")] if entry)
+    loose = tmp_path / "m" / "objects" / blob[:2] / blob[2:]
+    loose.chmod(0o644)
+    if damage == "truncated object":
+        loose.write_bytes(b"")
+    elif damage == "missing object":
+        loose.unlink()
+    elif damage == "broken ref":
+        (tmp_path / "m" / "refs" / "heads" / "main").write_text("1" * 40 + "\n")
+    elif damage == "no config":
+        (tmp_path / "m" / "HEAD").write_text("nonsense\n")
+    else:
+        loose.unlink()
+        (tmp_path / "m" / "objects" / "pack" / "pack-x.idx").write_bytes(b"garbage")
+
+    again = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True)
+    with contextlib.suppress(RefusedError):  # reading finds it, or not yet
+        again.tree(made).read("a")
+    await again.fetch()
+    assert again.branches()["main"] == made
+    assert again.tree(made).read("a") == b"1"
