@@ -117,10 +117,10 @@ class FieldMerge:
         """The edited text, if it says what it must."""
         try:
             text = self.editor.result()
-            root = (jsontext.parse if self.target.json else nodes.parse)(text).root
+            made = (jsontext.parse if self.target.json else nodes.parse)(text)
         except (nodes.UnreadableError, ValueError):
             return None
-        if root is None or self.canon.of(root) != fate.canon:
+        if self.canon.of_root(made) != fate.canon or (made.repeated and not self.target.repeated):
             return None
         return text
 

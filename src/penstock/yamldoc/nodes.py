@@ -125,6 +125,8 @@ class Document:
     """The line of the file at which the text begins."""
     aliased: bool = False
     """Anchors or aliases are in it: an edit in one place may show in another."""
+    repeated: bool = False
+    """An anchor's name is given twice; Go reads that (the later one counts from there on), libyaml's composer does not."""
     json: bool = False
 
     def position(self, offset: int) -> tuple[int, int]:
@@ -163,7 +165,7 @@ def parse(text: str, line: int = 1) -> Document:
         raise UnreadableError(
             getattr(error, "problem", None) or "not YAML", line + mark.line if mark is not None else 0
         ) from None
-    return Document(text=text, root=root, line=line, aliased=bool(builder.anchors))
+    return Document(text=text, root=root, line=line, aliased=bool(builder.anchors), repeated=builder.repeated)
 
 
 class _Builder:
@@ -173,6 +175,7 @@ class _Builder:
         self.events: Any = CParser(text)
         self.anchors: dict[str, Node] = {}
         self.questions = "?" in text
+        self.repeated = False
 
     def document(self) -> Node | None:
         event = self.events.get_event()
@@ -203,8 +206,12 @@ class _Builder:
         made = self.mapping(event, depth) if kind is yaml.MappingStartEvent else self.sequence(event, depth)
         # An anchor names its node only once that is complete: an alias to itself would never end, and is refused above.
         if event.anchor is not None:
-            self.anchors[event.anchor] = made
+            self.name(event.anchor, made)
         return made
+
+    def name(self, anchor: str, node: Node) -> None:
+        self.repeated = self.repeated or anchor in self.anchors
+        self.anchors[anchor] = node
 
     def scalar(self, event: Any) -> Scalar:
         start, end, style = event.start_mark.index, event.end_mark.index, event.style or ""
@@ -213,7 +220,7 @@ class _Builder:
         content = _behind_properties(self.text, start, end) if event.anchor or event.tag else start
         made = Scalar(start, end, content, event.value, style, event.tag, event.anchor)
         if event.anchor is not None:
-            self.anchors[event.anchor] = made
+            self.name(event.anchor, made)
         return made
 
     def mapping(self, event: Any, depth: int) -> Mapping:
