@@ -1,4 +1,4 @@
-"""Writes src/penstock/sandbox/cluster/facts.json: the field types of the built-in kinds, from Kubernetes' OpenAPI files.
+"""Writes facts.json and wire.json of src/penstock/sandbox/cluster: the fields of the built-in kinds, from Kubernetes' files.
 
     tools/sandbox_facts.py <kubernetes source>/api/openapi-spec/v3 <folder of the k8s.io API modules>
 
@@ -72,11 +72,57 @@ def main(folder: Path, modules: Path) -> None:
         )
         roots[f"{api_version}/{kind}"] = short(root)
         collect(root, schemas, types)
+    write_wire(modules, types)
     lines = [f"  {json.dumps(name)}: {json.dumps(types[name], separators=(',', ':'))}" for name in sorted(types)]
     head = f'{{"roots": {json.dumps(roots, sort_keys=True)},\n"types": {{\n'
     out = Path(__file__).parents[1] / "src/penstock/sandbox/cluster/facts.json"
     out.write_text(head + ",\n".join(lines) + "\n}}\n")
     print(f"{out}: {len(types)} types, {out.stat().st_size} bytes")
+
+
+_PROTO_FIELD = re.compile(
+    r"\s+(?:optional |repeated )?(?:map<string, (?P<value>[\w.]+)>|(?P<type>[\w.]+)) (?P<name>\w+) = (?P<number>\d+);"
+)
+
+
+def write_wire(modules: Path, types: dict[str, dict[str, str]]) -> None:
+    """wire.json: for every type the numbers of its fields in protobuf, which is how kubectl sends what it creates."""
+    messages: dict[str, dict[int, tuple[str, str]]] = {}
+    for name in ("api@v0.37.2", "apimachinery@v0.37.2/pkg", "apiextensions-apiserver@v0.37.2/pkg"):
+        for path in sorted((modules / name).glob("**/generated.proto")):
+            package = ".".join(path.parent.parts[-2:])
+            owner = ""
+            for line in path.read_text().splitlines():
+                if match := re.match(r"message (\w+) \{", line):
+                    owner = f"{package}.{match[1]}"
+                    messages[owner] = {}
+                elif match := _PROTO_FIELD.match(line):
+                    kind = match["value"] or match["type"]
+                    messages[owner][int(match["number"])] = (match["name"], kind)
+    wire: dict[str, str] = {}
+    for type_name in types:
+        _wire_type(type_name, types[type_name], messages, wire)
+    lines = [f"{json.dumps(name)}:{json.dumps(wire[name])}" for name in sorted(wire)]
+    out = Path(__file__).parents[1] / "src/penstock/sandbox/cluster/wire.json"
+    out.write_text("{" + ",\n".join(lines) + "}\n")
+    print(f"{out}: {out.stat().st_size} bytes")
+
+
+def _wire_type(name: str, fields: dict[str, str], messages: dict[str, dict[int, tuple[str, str]]], wire: dict[str, str]) -> None:
+    parts = []
+    for number, (field_name, kind) in sorted(messages.get(name, {}).items()):
+        last = kind.rpartition(".")[2]
+        mark = {"bytes": "bytes", "Time": "time", "MicroTime": "microtime", "double": "double"}.get(last, "")
+        if field_name in fields:
+            parts.append(f"{number} {field_name} {mark}".rstrip())
+        elif last[0].isupper():
+            # A struct that Go embeds: its fields stand in the parent.
+            embedded = short(kind) if "." in kind else f"{name.rpartition('.')[0]}.{kind}"
+            parts.append(f"{number} >{embedded}")
+            if embedded not in wire:
+                wire[embedded] = ""
+                _wire_type(embedded, fields, messages, wire)
+    wire[name] = "|".join(parts)
 
 
 def short(name: str) -> str:

@@ -96,7 +96,12 @@ class Client:
         headers = {**self._headers, "Accept": accept}
         url = self.url + path.replace("{ns}", self.namespace)
         async with self._session.get(url, headers=headers, params={"watch": "true", **query}, ssl=self._ssl) as response:
-            yield Watch(response)
+            try:
+                yield Watch(response)
+            finally:
+                # An open stream is dropped at once: a polite TLS goodbye would outlive the test.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
 
     async def until(self, probe: Callable[[], Awaitable[Any]], what: str) -> Any:
         """Wait for a condition with a deadline."""

@@ -345,7 +345,7 @@ def _check_combined(schema: Schema, value: Any, path: str, causes: list[Cause]) 
         if results and passing == 0:
             found_none = ". Found none valid" if word == "oneOf" else ""
             causes.append(invalid_value("<nil>", "", f'"{path}" must validate {words}{found_none}'))
-            causes += min(results, key=lambda found: len(found))
+            causes += min(results, key=lambda found: len(list(found)))
         elif word == "oneOf" and passing > 1:
             causes.append(invalid_value("<nil>", "", f'"{path}" must validate {words}. Found {passing} valid alternatives'))
     negated = schema.get("not")

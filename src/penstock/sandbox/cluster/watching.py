@@ -156,7 +156,8 @@ class Hub:
         sent = request.option("resourceVersion")
         initial = request.option("sendInitialEvents")
         if sent and not sent.isdigit():
-            raise status.bad_request(f"Invalid value: {sent!r}: strconv.ParseUint: parsing {sent!r}: invalid syntax")
+            words = f'resourceVersion: Invalid value: "{sent}": strconv.ParseUint: parsing "{sent}": invalid syntax'
+            raise status.ApiError(500, "", words)
         revision = int(sent or 0)
         if revision > store.revision:
             raise listing.too_large(revision, self._api)
