@@ -217,6 +217,7 @@ async def _proposed(story: Story, source: EnvName, target: EnvName) -> PullReque
 
     pull = await _until(story, f"a pull request to {target}", look)
     story.say("done", f"pull request #{pull.number} is open: {pull.title}")
+    story.say("done", f"it says: {pull.body.partition(chr(10))[0].strip('*')}")
     story.picture(target, state="moving", waits=f"#{pull.number} waits for 1 approval")
     return pull
 
