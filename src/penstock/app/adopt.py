@@ -16,11 +16,10 @@ from penstock.controllers.promotion_cases import EMAIL, LABEL, NAME, Survey
 from penstock.controllers.promotion_survey import Surveyor
 from penstock.model import errors
 from penstock.model.pipeline import Environment
-from penstock.model.tree import Tree
 from penstock.model.values import CommitId, EnvName
 from penstock.ports.forge import PullRequest
 from penstock.ports.repo import Signature
-from penstock.promote import text, verdict
+from penstock.promote import change, text, verdict
 
 if TYPE_CHECKING:
     from penstock.app.world import World
@@ -55,7 +54,7 @@ async def adopt(world: World, source: str, target: str, *, unit: str = "", dry_r
         raise errors.invalid(f"nothing is promoted from {source} to {target}", hint=hint, code="NoStep")
     if unit:
         known_unit(survey.repository, unit)
-    path, content = settled_file(looking.repo.tree(survey.tip), origin.name, environment.name, unit, survey.tip)
+    path, content = change.settled_file(looking.repo.tree(survey.tip), origin.name, environment.name, unit, survey.tip)
     rows = _differences(looking, survey, origin, environment, unit)
     adopted = Adopted(
         source=origin.name, target=environment.name, unit=unit, commit=survey.tip, path=path, content=content, rows=rows
@@ -63,22 +62,6 @@ async def adopt(world: World, source: str, target: str, *, unit: str = "", dry_r
     if dry_run:
         return adopted
     return await _propose(world, survey, adopted)
-
-
-def settled_file(tree: Tree, source: EnvName, target: EnvName, unit: str, commit: CommitId) -> tuple[str, bytes]:
-    """(path, content) of the record file with one more record."""
-    path = f".penstock/settled-{source}-{target}.yaml"
-    entry = tree.entry(path)
-    before = tree.read(path).decode() if entry and entry.kind == "file" else ""
-    app = f"  app: {unit}\n" if unit else ""
-    document = (
-        "apiVersion: penstock.dev/v1alpha1\nkind: Settled\nspec:\n"
-        f"  # What differs in this commit is meant: only later changes of {source} travel to {target}.\n"
-        f"  from: {source}\n  to: {target}\n{app}  commit: {commit}\n"
-    )
-    if before and not before.endswith("\n"):
-        before += "\n"
-    return path, (f"{before}---\n{document}" if before else document).encode()
 
 
 def _differences(

@@ -83,7 +83,7 @@ def _entries(
     for landed in history.landed(environment, tip):
         commit = repo.commit(landed.commit)
         arrived = {one.unit: one for one in landed.record.promotions if one.target == environment.name}
-        for unit in _units(repo, repository, environment, commit):
+        for unit in _units(repo, environment, commit) or tuple(arrived):
             promotion = arrived.get(unit)
             since = healthy.get((unit, commit.id))
             after = max(since - landed.when, timedelta(0)) if since else None
@@ -149,13 +149,18 @@ def _healthy_since(
     return result
 
 
-def _units(repo: RepoReader, repository: Repository, environment: Environment, commit: Commit) -> Sequence[str]:
-    """The units that a commit changed in an environment, against its first parent; a first commit is the whole."""
+def _units(repo: RepoReader, environment: Environment, commit: Commit) -> Sequence[str]:
+    """The units that a commit changed in an environment, against its first parent; a first commit is the whole.
+
+    None for a commit that only wrote records.
+    """
     if not commit.parents:
         return (REMAINDER,)
     before, after = repo.tree(commit.parents[0]), repo.tree(commit.id)
     apps = sorted({name for tree in (before, after) for path in environment.paths for name in _apps(tree, f"{path}/apps")})
     changed = [app for app in apps if any(_id(before, path) != _id(after, path) for path in unit_paths(environment, app))]
+    if not changed and all(_id(before, path) == _id(after, path) for path in environment.paths):
+        return ()
     return changed or (REMAINDER,)
 
 

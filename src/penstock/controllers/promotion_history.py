@@ -13,6 +13,7 @@ from penstock.model.pipeline import REMAINDER, Environment, Repository
 from penstock.model.values import CommitId, EnvName
 from penstock.ports.repo import Commit, RepoReader
 from penstock.promote import records
+from penstock.promote.change import RECORDS
 from penstock.promote.text import Travelling
 
 _TRAVELLING = 50
@@ -30,8 +31,9 @@ class History:
         self._newest: dict[tuple[CommitId, tuple[str, ...]], Commit | None] = {}
 
     def landed(self, environment: Environment, tip: CommitId) -> Sequence[records.Landed]:
-        """The main line of an environment's history, newest first: what touched its directories, and what that claims."""
-        paths = environment.paths
+        """The main line of an environment's history, newest first: what touched its directories or the records, and what
+        that claims."""
+        paths = (*environment.paths, RECORDS)
         if self._tips.get(paths) == tip:
             return self._landed[paths]
         known = self._landed.get(paths, [])

@@ -132,6 +132,8 @@ class Surveyor:
         picked: tuple[records.PickedSide, ...] = ()
         if found.conflicts and (picked := self._picked(found, branch_tip, asked)):
             found = change.plan(pair, unit, commit, [_choice(one) for one in picked])
+            if found.empty:
+                found = change.recorded(found, pair.tree)
         return Planned(pair=pair, unit=unit, change=found, picked=picked, branch_tip=branch_tip)
 
     def _picked(

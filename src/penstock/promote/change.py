@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from penstock import merge
@@ -24,6 +24,8 @@ Kind = Literal["update", "new", "removal"]
 
 APPS = "apps"
 SYNC_FOLDER = "flux-system"
+RECORDS = ".penstock"
+"""Where people and Penstock keep records as files."""
 _KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 
@@ -135,6 +137,29 @@ def plan(pair: Pair, unit: str, commit: CommitId, choices: Sequence[Choice] = ()
         content=content_of(pair, pair.tree, unit),
         digest=digest(files),
     )
+
+
+def settled_file(tree: Tree, source: EnvName, target: EnvName, unit: str, commit: CommitId) -> tuple[str, bytes]:
+    """(path, content) of the record file with one more record."""
+    path = f"{RECORDS}/settled-{source}-{target}.yaml"
+    entry = tree.entry(path)
+    before = tree.read(path).decode() if entry and entry.kind == "file" else ""
+    app = f"  app: {unit}\n" if unit else ""
+    document = (
+        "apiVersion: penstock.dev/v1alpha1\nkind: Settled\nspec:\n"
+        f"  # What differs in this commit is meant: only later changes of {source} travel to {target}.\n"
+        f"  from: {source}\n  to: {target}\n{app}  commit: {commit}\n"
+    )
+    if before and not before.endswith("\n"):
+        before += "\n"
+    return path, (f"{before}---\n{document}" if before else document).encode()
+
+
+def recorded(found: Change, tree: Tree) -> Change:
+    """A change that a person decided to nothing: what is left to write is that it was decided."""
+    path, content = settled_file(tree, found.source, found.target, "" if found.unit == REMAINDER else found.unit, found.commit)
+    files: dict[str, bytes | None] = {path: content}
+    return replace(found, files=files, digest=digest(files))
 
 
 def digest(files: Mapping[str, bytes | None]) -> str:
