@@ -453,7 +453,8 @@ class Build:
             return False
         if step.origin is not None:
             origins.add_transformation(into.resources, step.origin)
-        into.resources.changed()
+        if not step.keeps_index:
+            into.resources.changed()
         return True
 
     def _validate(self, layer: Layer, into: Accumulator, step: Step) -> bool:
@@ -500,6 +501,8 @@ class Step:
     run: Callable[[ResourceSet], None]
     place: Place
     origin: OriginNote | None = None
+    keeps_index: bool = False
+    """It tells the set itself which identities it changed."""
 
 
 STEP_ERRORS: Final = (
@@ -528,7 +531,7 @@ def absorb(resources: ResourceSet, made: Iterable[Resource]) -> None:
     """Add generated objects: create, or replace or merge into the one that is there. Raises SetError."""
     for resource in made:
         identity = resources.ids.current(resource)
-        matches = resources.by_any_key().get(identity.key, []) if len(resources) else []
+        matches = resources.by_any_id(identity)
         if not matches:
             if resource.behavior in ("merge", "replace"):
                 raise SetError(f"id {identity} does not exist; cannot merge or replace", (resource,))
@@ -570,9 +573,7 @@ def _replace(resources: ResourceSet, old: Resource, new: Resource) -> None:
     new.behavior = old.behavior
     new.variables = old.variables
     new.transformers = (*old.transformers, f"{old.kind.lower()}Generator {new.place}")
-    items = resources.resources
-    items[items.index(old)] = new
-    resources.changed()
+    resources.replace(old, new)
 
 
 def _texts(value: Any) -> dict[str, str]:

@@ -237,8 +237,21 @@ def walk(root: dict[str, Any], spec: FieldSpec, setter: Setter, new_leaf: Callab
     `new_leaf` makes the value of a created last field; without it nothing is ever created. Raises FieldError when a
     scalar stands where the path goes on.
     """
+    path = split_path(spec.path)
     create = spec.create and new_leaf is not None
-    _descend(root, split_path(spec.path), 0, setter, new_leaf if create else None, spec.path)
+    node = root
+    # plain maps on the way need no recursion, and nearly all paths lead through nothing else
+    for index in range(len(path) - 1):
+        name = path[index]
+        below = node.get(name)
+        if type(below) is dict:
+            node = below
+        elif below is None and not create and not name.endswith("[]") and name and name not in node:
+            return
+        else:
+            _descend(node, path, index, setter, new_leaf if create else None, spec.path)
+            return
+    _descend(node, path, len(path) - 1, setter, new_leaf if create else None, spec.path)
 
 
 def _descend(node: Any, path: Sequence[str], index: int, setter: Setter, new_leaf: Callable[[], Any] | None, whole: str) -> None:

@@ -17,7 +17,7 @@ from penstock.render import jsonpatch, objects, selecting, strategic
 from penstock.render.resources import ResId, Resource, ResourceSet
 from penstock.render.selecting import Selector
 from penstock.render.transforming import TransformError
-from penstock.yamldoc import composing, reading
+from penstock.yamldoc import composing, reading, scalars
 
 
 class PatchTextError(Exception):
@@ -119,6 +119,7 @@ def apply_merge(resources: ResourceSet, resource: Resource, patch: Resource, opt
         resource.dropped = True
         return
     resource.value = merged
+    resource.settle()
     if not options.allow_kind_change:
         merged["kind"] = kind
     metadata = resource.metadata()
@@ -150,21 +151,46 @@ def apply(resources: ResourceSet, patch: Patch) -> list[Resource]:
         target = resources.one_by_any_id(identity)
         apply_merge(resources, target, merge, patch)
         changed.append(target)
-    resources.changed()
+    resources.changed(changed)
     return changed
 
 
 def _apply_to_selected(resources: ResourceSet, patch: Patch) -> list[Resource]:
     assert patch.target is not None
     merge = patch.merges[0]
-    selected = selecting.select(patch.target, resources.resources, resources.ids)
+    selected = selecting.select(patch.target, resources)
     for resource in selected:
-        body = Resource(composing.copied(merge.value), merge.document, merge.place)
+        body = _with_texts(merge)
         body.value["apiVersion"] = resource.value.get("apiVersion")
         apply_merge(resources, resource, body, patch)
-    resources.changed()
+    resources.changed(selected)
     _check_unique(resources, selected)
     return selected
+
+
+def _with_texts(merge: Resource) -> Resource:
+    """A copy of a patch as kustomize makes one per target: labels and annotations are texts in it, null too.
+
+    So `labels: {x: null}` does not delete in a patch with a target, it writes the word the patch has for null.
+    """
+    body = Resource(composing.copied(merge.value), merge.document, merge.place, round_tripped=merge.round_tripped)
+    metadata = body.value.get("metadata")
+    for field in ("labels", "annotations"):
+        if not isinstance(metadata, dict) or field not in metadata:
+            continue
+        found = metadata.pop(field)
+        if isinstance(found, dict) and found:
+            metadata[field] = {key: _text_in(merge, field, key, found[key]) for key in sorted(found)}
+    return body
+
+
+def _text_in(merge: Resource, field: str, key: str, value: Any) -> str:
+    if value is not None:
+        return scalars.text_of(value)
+    text = None
+    if merge.document is not None and not merge.round_tripped:
+        text = merge.document.scalar_text(("metadata", field, key))
+    return "null" if text is None else text
 
 
 def apply_strategic(resources: ResourceSet, merges: Sequence[Resource], options: Patch) -> list[Resource]:
@@ -173,9 +199,8 @@ def apply_strategic(resources: ResourceSet, merges: Sequence[Resource], options:
     for merge in merges:
         identity = resources.ids.current(merge)
         target = resources.one_by_any_id(identity)
-        apply_merge(resources, target, merge, options)
-        if target.dropped:
-            resources.changed()
+        apply_merge(resources, target, _with_texts(merge), options)
+        resources.changed((target,))
         changed.append(target)
     return changed
 
@@ -191,11 +216,11 @@ def _check_unique(resources: ResourceSet, changed: list[Resource]) -> None:
 def _apply_operations(resources: ResourceSet, patch: Patch) -> list[Resource]:
     if patch.target is None:
         raise TransformError(f"must specify a target for JSON patch {patch.source}")
-    selected = selecting.select(patch.target, resources.resources, resources.ids)
+    selected = selecting.select(patch.target, resources)
     for resource in selected:
         resources.ids.store_previous(resource)
         apply_operations(resources, resource, patch)
-    resources.changed()
+    resources.changed(selected)
     return selected
 
 
@@ -210,4 +235,5 @@ def apply_operations(resources: ResourceSet, resource: Resource, patch: Patch) -
         raise TransformError(f"JSON patch {patch.source} turns {resources.ids.current(resource)} into a list", resource)
     resource.value = jsonpatch.through_json(value)
     resource.round_tripped = True
+    resource.twins = ()
     resource.touched(patch.note)

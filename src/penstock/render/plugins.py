@@ -232,7 +232,7 @@ def json6902_patch(
 def run_json6902(resources: ResourceSet, patch: patching.Patch) -> None:
     """Apply it to what its target selects; unlike `patches` it does not remember the old names."""
     assert patch.target is not None
-    for resource in selecting.select(patch.target, resources.resources, resources.ids):
+    for resource in selecting.select(patch.target, resources):
         patching.apply_operations(resources, resource, patch)
     resources.changed()
 
@@ -415,11 +415,7 @@ def _value_add(config: Mapping[str, Any], read: ReadFile, root: str, leniency: r
 
 def _add_value(resources: ResourceSet, target: Mapping[str, Any], value: str, note: str) -> None:
     selector = target.get("selector")
-    chosen = (
-        resources.resources
-        if selector is None
-        else selecting.select(replacing.parse_selector(selector), resources.resources, resources.ids)
-    )
+    chosen = resources.resources if selector is None else selecting.select(replacing.parse_selector(selector), resources)
     path = target["fieldPath"]
     position = target.get("filePathPosition") or 0
     for resource in chosen:

@@ -109,7 +109,6 @@ def apply(resources: ResourceSet, replacements: Sequence[Replacement]) -> None:
         value = _source_value(resources, replacement)
         for target in replacement.targets:
             _apply_target(resources, value, target, replacement.note)
-    resources.changed()
 
 
 def _source_value(resources: ResourceSet, replacement: Replacement) -> Any:
@@ -148,7 +147,9 @@ def _source(resources: ResourceSet, replacement: Replacement) -> Resource:
     selector = replacement.source
     assert selector is not None
     found = [
-        resource for resource in resources if any(_is_selected(identity, selector) for identity in resources.ids.all(resource))
+        resource
+        for resource in (resources.named(selector.name) if selector.name else resources)
+        if any(_is_selected(identity, selector) for identity in resources.ids.all(resource))
     ]
     shown = f"{_shown(selector)}:{replacement.source_path}"
     if not found:
@@ -181,6 +182,7 @@ def _apply_target(resources: ResourceSet, value: Any, target: Target, note: str)
     for resource in list(resources):
         if _is_target(resources, resource, target):
             _write(resources, resource, value, target)
+            resource.settle()
             resource.touched(note)
 
 

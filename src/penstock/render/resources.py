@@ -7,7 +7,7 @@ output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -76,6 +76,29 @@ def gvk_of(api_version: str, kind: str) -> Gvk:
 
 
 @dataclass(slots=True, eq=False)
+class Twins:
+    """A label or annotation that was new in several places of an object: in kustomize these places hold one node.
+
+    What later writes over one of them (another labels transformer, a merge patch, a replacement) changes them all: a base
+    adds `tier` to selector and template as well, an overlay patches metadata.labels.tier, and the selector follows. Only
+    what takes the object through JSON (JSON patches) parts them.
+    """
+
+    text: Any
+    places: list[tuple[dict[str, Any], str]]
+
+    def settle(self) -> None:
+        """Let all places follow the one that was written over, if one was."""
+        changed = [container[key] for container, key in self.places if container.get(key, self.text) is not self.text]
+        if not changed or isinstance(changed[-1], dict | list):
+            return
+        self.places = [(container, key) for container, key in self.places if key in container]
+        for container, key in self.places:
+            container[key] = changed[-1]
+        self.text = changed[-1]
+
+
+@dataclass(slots=True, eq=False)
 class Resource:
     """One object of the build."""
 
@@ -94,6 +117,8 @@ class Resource:
     """Whether it went through JSON, after which null is always spelled out."""
     dropped: bool = False
     """Deleted by a patch; taken out of the set at the next step."""
+    twins: tuple[Twins, ...] = ()
+    """Texts that one labels transformer put into several places (see Twins)."""
 
     @property
     def kind(self) -> str:
@@ -161,6 +186,11 @@ class Resource:
             self.dropped,
         )
 
+    def settle(self) -> None:
+        """To be called after anything that writes scalars in place."""
+        for twins in self.twins:
+            twins.settle()
+
     def touched(self, what: str) -> None:
         """Note a transformer, once in a row."""
         if not self.transformers or self.transformers[-1] != what:
@@ -182,6 +212,17 @@ class Ids:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
+        self._kinds: dict[tuple[str, str], tuple[Gvk, bool]] = {}
+        self._revision = schema.revision
+
+    def _kind(self, api_version: str, kind: str) -> tuple[Gvk, bool]:
+        """(Gvk, whether it is cluster-scoped), worked out once per kind."""
+        if self._revision != self.schema.revision:
+            self._kinds.clear()
+            self._revision = self.schema.revision
+        found = gvk_of(api_version, kind), self.schema.is_cluster_scoped(api_version, kind)
+        self._kinds[api_version, kind] = found
+        return found
 
     def current(self, resource: Resource) -> ResId:
         """Who the resource is now."""
@@ -189,12 +230,18 @@ class Ids:
         api_version, kind = value.get("apiVersion", ""), value.get("kind", "")
         if type(api_version) is not str or type(kind) is not str:
             api_version, kind = scalars.text_of(api_version), scalars.text_of(kind)
-        namespace = resource.meta("namespace")
-        if self.schema.is_cluster_scoped(api_version, kind):
-            effective = NOT_A_NAMESPACE
+        known = self._kinds.get((api_version, kind)) if self._revision == self.schema.revision else None
+        gvk, clustered = known if known is not None else self._kind(api_version, kind)
+        metadata = value.get("metadata")
+        if type(metadata) is dict:
+            name, namespace = metadata.get("name", ""), metadata.get("namespace", "")
+            if type(name) is not str:
+                name = "" if name is None else scalars.text_of(name)
+            if type(namespace) is not str:
+                namespace = "" if namespace is None else scalars.text_of(namespace)
         else:
-            effective = namespace or "default"
-        return ResId(gvk_of(api_version, kind), resource.meta("name"), namespace, effective)
+            name = namespace = ""
+        return ResId(gvk, name, namespace, NOT_A_NAMESPACE if clustered else namespace or "default")
 
     def previous(self, resource: Resource) -> list[ResId]:
         """Who the resource was, oldest first."""
@@ -233,13 +280,95 @@ class SetError(Exception):
         self.resources = resources
 
 
+Key = tuple[Gvk, str, str]
+
+
+class _Index:
+    """Who is and was whom, by key and by name; kept up to date one resource at a time."""
+
+    def __init__(self, ids: Ids, resources: Iterable[Resource]) -> None:
+        self._ids = ids
+        self._entries: dict[int, tuple[Key, set[Key], set[str]]] = {}
+        self._positions: dict[int, int] = {}
+        self.by_any_key: dict[Key, list[Resource]] = {}
+        self.by_current_key: dict[Key, list[Resource]] = {}
+        self.by_name: dict[str, list[Resource]] = {}
+        self.shared: set[Key] = set()
+        """Present identities that more than one resource has."""
+        for resource in resources:
+            self.add(resource)
+
+    def add(self, resource: Resource) -> None:
+        """Another resource, after all others."""
+        self._positions[id(resource)] = len(self._positions)
+        self._enter(resource)
+
+    def update(self, resource: Resource) -> bool:
+        """Look at a resource again; whether its identities have changed."""
+        old = self._entries.get(id(resource))
+        if old is None:
+            return False
+        current, keys, names = old
+        if self._entry(resource) == old:
+            return False
+        for key in keys:
+            self.by_any_key[key].remove(resource)
+        for name in names:
+            self.by_name[name].remove(resource)
+        holders = self.by_current_key[current]
+        holders.remove(resource)
+        if len(holders) < 2:
+            self.shared.discard(current)
+        self._enter(resource)
+        return True
+
+    def replace(self, old: Resource, new: Resource) -> None:
+        """Another resource takes the place and the identities of one."""
+        position = self._positions.pop(id(old))
+        current, keys, names = self._entries.pop(id(old))
+        for table, entries in ((self.by_any_key, keys), (self.by_current_key, (current,)), (self.by_name, names)):
+            for entry in entries:
+                holders: list[Resource] = table[entry]  # type: ignore[index]
+                holders[holders.index(old)] = new
+        self._positions[id(new)] = position
+        self._entries[id(new)] = (current, keys, names)
+        self.update(new)
+
+    def position(self, resource: Resource) -> int:
+        return self._positions[id(resource)]
+
+    def in_order(self, resources: Iterable[Resource]) -> list[Resource]:
+        return sorted(resources, key=self.position)
+
+    def _entry(self, resource: Resource) -> tuple[Key, set[Key], set[str]]:
+        now = self._ids.current(resource)
+        keys, names = {now.key}, {now.name}
+        for earlier in self._ids.previous(resource):
+            keys.add(earlier.key)
+            names.add(earlier.name)
+        return now.key, keys, names
+
+    def _enter(self, resource: Resource) -> None:
+        entry = current, keys, names = self._entry(resource)
+        self._entries[id(resource)] = entry
+        for key in keys:
+            self.by_any_key.setdefault(key, []).append(resource)
+        for name in names:
+            self.by_name.setdefault(name, []).append(resource)
+        holders = self.by_current_key.setdefault(current, [])
+        holders.append(resource)
+        if len(holders) > 1:
+            self.shared.add(current)
+
+
 class ResourceSet:
     """Resources in order, no two with the same current identity."""
 
     def __init__(self, ids: Ids, resources: Iterable[Resource] = ()) -> None:
         self.ids = ids
         self._list: list[Resource] = []
-        self._by_key: dict[tuple[Gvk, str, str], Resource] | None = {}
+        self._by_key: dict[Key, Resource] | None = {}
+        self._index: _Index | None = None
         for resource in resources:
             self.append(resource)
 
@@ -254,32 +383,59 @@ class ResourceSet:
         """The list itself; call `changed` after changing identities."""
         return self._list
 
-    def changed(self) -> None:
-        """Identities may have changed: forget the index, drop what a patch deleted."""
-        self._by_key = None
-        if any(resource.dropped or not resource.value for resource in self._list):
-            self._list = [resource for resource in self._list if not resource.dropped and resource.value]
+    def changed(self, only: Iterable[Resource] | None = None) -> None:
+        """Identities may have changed (of all, or of these `only`): forget the index, drop what a patch deleted."""
+        if only is None:
+            self._by_key = self._index = None
+            if any(resource.dropped or not resource.value for resource in self._list):
+                self._list = [resource for resource in self._list if not resource.dropped and resource.value]
+            return
+        for resource in only:
+            if resource.dropped or not resource.value:
+                self.changed()
+                return
+            if self._index is None or self._index.update(resource):
+                self._by_key = None
 
     def replace_all(self, resources: list[Resource]) -> None:
         """Another order, or a subset."""
         self._list = resources
+        self._by_key = self._index = None
+
+    def replace(self, old: Resource, new: Resource) -> None:
+        """Put a resource in the place of another."""
+        index = self._indexed()
+        self._list[index.position(old)] = new
+        index.replace(old, new)
         self._by_key = None
 
-    def _index(self) -> dict[tuple[Gvk, str, str], Resource]:
+    def _indexed(self) -> _Index:
+        if self._index is None:
+            self._index = _Index(self.ids, self._list)
+        return self._index
+
+    def _holder(self, key: Key) -> Resource | None:
+        """The resource that has this identity now."""
+        if self._index is not None:
+            return next(iter(self._index.by_current_key.get(key, ())), None)
         if self._by_key is None:
             current = self.ids.current
             self._by_key = {}
             for resource in self._list:
                 self._by_key.setdefault(current(resource).key, resource)
-        return self._by_key
+        return self._by_key.get(key)
 
     def append(self, resource: Resource) -> None:
         """Add at the end. Raises SetError when the identity is taken."""
         identity = self.ids.current(resource)
-        index = self._index()
-        if identity.key in index:
-            raise SetError(f"may not add resource with an already registered id: {identity}", (index[identity.key], resource))
-        index[identity.key] = resource
+        key = identity.key
+        holder = self._holder(key)
+        if holder is not None:
+            raise SetError(f"may not add resource with an already registered id: {identity}", (holder, resource))
+        if self._by_key is not None:
+            self._by_key[key] = resource
+        if self._index is not None:
+            self._index.add(resource)
         self._list.append(resource)
 
     def extend(self, resources: Iterable[Resource]) -> None:
@@ -289,7 +445,9 @@ class ResourceSet:
 
     def duplicates(self) -> list[tuple[Resource, Resource]]:
         """Pairs that have come to share an identity."""
-        seen: dict[tuple[Gvk, str, str], Resource] = {}
+        if self._index is not None and not self._index.shared:
+            return []
+        seen: dict[Key, Resource] = {}
         pairs = []
         for resource in self._list:
             key = self.ids.current(resource).key
@@ -299,27 +457,19 @@ class ResourceSet:
                 seen[key] = resource
         return pairs
 
-    def by_any_id(self, matches: Callable[[ResId], bool]) -> list[Resource]:
-        """Those whose present or earlier identity fits."""
-        return [resource for resource in self._list if any(matches(identity) for identity in self.ids.all(resource))]
-
     def one_by_any_id(self, identity: ResId) -> Resource:
         """The only resource that is or was this. Raises SetError when there is none or there are several."""
-        wanted = identity.key
-        found = self.by_any_key().get(wanted, [])
+        found = self.by_any_id(identity)
         if len(found) == 1:
             return found[0]
         problem = "multiple matches" if found else "no matches"
         raise SetError(f"{problem} for Id {identity}; failed to find unique target for patch {identity}", tuple(found))
 
-    def by_any_key(self) -> dict[tuple[Gvk, str, str], list[Resource]]:
-        """Every identity that some resource has or had -> those resources, in order."""
-        table: dict[tuple[Gvk, str, str], list[Resource]] = {}
-        for resource in self._list:
-            if resource.dropped:
-                continue
-            keys = {identity.key for identity in self.ids.previous(resource)}
-            keys.add(self.ids.current(resource).key)
-            for key in keys:
-                table.setdefault(key, []).append(resource)
-        return table
+    def by_any_id(self, identity: ResId) -> list[Resource]:
+        """The resources that are or were this."""
+        return [resource for resource in self._indexed().by_any_key.get(identity.key, ()) if not resource.dropped]
+
+    def named(self, name: str) -> list[Resource]:
+        """The resources that are, or were, called this, in order."""
+        index = self._indexed()
+        return index.in_order(index.by_name.get(name, ()))

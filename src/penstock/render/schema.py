@@ -158,6 +158,8 @@ class Schema:
         self._built_in_wanted = False
         self._kinds: dict[str, _Custom] | None = None
         self._scopes: dict[str, bool] = {}
+        self.revision = 0
+        """Goes up whenever an answer may be another one than before."""
 
     @property
     def is_set(self) -> bool:
@@ -172,6 +174,7 @@ class Schema:
         """Use an OpenAPI document instead of the built-in kinds."""
         self._custom = document
         self._kinds = None
+        self.revision += 1
 
     def is_cluster_scoped(self, api_version: str, kind: str) -> bool:
         """Whether this kind certainly has no namespace; unknown kinds have one."""

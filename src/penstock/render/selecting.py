@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from penstock.render import patterns
-from penstock.render.resources import Gvk, Ids, ResId, Resource
+from penstock.render.resources import Gvk, ResId, Resource, ResourceSet
 
 
 class SelectorError(Exception):
@@ -76,11 +76,16 @@ def check(selector: Selector) -> None:
             _requirements(text)
 
 
-def select(selector: Selector, resources: list[Resource], ids: Ids) -> list[Resource]:
+LITERAL = re.compile(r"[A-Za-z0-9_-]+\Z")
+"""A pattern that only fits itself."""
+
+
+def select(selector: Selector, resources: ResourceSet) -> list[Resource]:
     """The objects a patch target means: original or current name and namespace, current kind."""
     check(selector)
+    ids = resources.ids
     result = []
-    for resource in resources:
+    for resource in resources.named(selector.name) if LITERAL.match(selector.name) else resources:
         if (selector.kind or selector.group or selector.version) and not matches_gvk(selector, resource.gvk):
             continue
         if selector.name or selector.namespace:

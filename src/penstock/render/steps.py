@@ -19,6 +19,7 @@ from penstock.render.resources import ResourceSet
 if TYPE_CHECKING:
     from penstock.render.accumulating import Build, Layer
 
+_KEEP_INDEX = frozenset(("patchesStrategicMerge", "patches", "replacements"))
 _METADATA_LABELS = FieldSpec(path="metadata/labels", create=True)
 
 
@@ -55,7 +56,9 @@ class _Maker:
         return f"{steps[0]} {self.layer.kustomization.place(*steps)}"
 
     def step(self, run: Callable[[ResourceSet], None], *steps: str | int) -> Step:
-        return Step(run=run, place=self.layer.kustomization.place(*steps), origin=self.origin)
+        return Step(
+            run=run, place=self.layer.kustomization.place(*steps), origin=self.origin, keeps_index=steps[0] in _KEEP_INDEX
+        )
 
     def attempt(self, make: Callable[[], Any], *steps: str | int) -> Any:
         """What `make` gives, or None after reporting why it gives nothing."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from penstock.render import fieldspecs, patterns
 from penstock.render.fieldspecs import FieldError, FieldSpec
-from penstock.render.resources import Gvk, Resource, ResourceSet, SetError, same_kind_of_scalar
+from penstock.render.resources import Gvk, Resource, ResourceSet, SetError, Twins, same_kind_of_scalar
 from penstock.yamldoc import scalars
 
 
@@ -193,12 +193,27 @@ def set_texts(resources: ResourceSet, texts: Mapping[str, str], specs: Sequence[
             kind = "SequenceNode" if isinstance(target, list) else "ScalarNode"
             raise FieldError(f"wrong node kind: expected MappingNode but got {kind}")
         for name, text in pairs:
+            if name not in target:
+                added.append((target, name))
             target[name] = text
 
+    added: list[tuple[dict[str, Any], str]] = []
     for resource in resources:
+        added.clear()
         for spec in places.of(resource.gvk):
             walk(resource, spec, setter, dict, resources)
+        resource.settle()
+        if len(added) > len(pairs):
+            resource.twins = (*resource.twins, *_twins(added))
         resource.touched(note)
+
+
+def _twins(added: list[tuple[dict[str, Any], str]]) -> Iterable[Twins]:
+    """What was added in more than one place, by name."""
+    by_name: dict[str, list[tuple[dict[str, Any], str]]] = {}
+    for target, name in added:
+        by_name.setdefault(name, []).append((target, name))
+    return [Twins(target[name], found) for name, found in by_name.items() if len(found) > 1 for target, _ in found[:1]]
 
 
 # -- images ------------------------------------------------------------------------------------------------------------
@@ -271,27 +286,76 @@ def set_images(resources: ResourceSet, images: Sequence[Image], specs: Sequence[
     if not images:
         return
     places = Places(specs)
-    matchers = [(image, image_matcher(image.name)) for image in images]
+    table = _Images(images)
     for resource in resources:
         if resource.kind == "CustomResourceDefinition":
             continue
         found: list[tuple[dict[str, Any], str]] = []
         _containers(resource.value, found, resources, resource)
+        collect = _collector(found)
         for spec in places.of(resource.gvk):
-            walk(resource, spec, _collector(found), None, resources)
+            walk(resource, spec, collect, None, resources)
         if not found:
             continue
-        for image, matches in matchers:
-            for container, key in found:
-                old = container[key]
-                if isinstance(old, dict | list):
-                    raise TransformError(
-                        f"an image of {resources.ids.current(resource)} is not a string: wrong node kind", resource
-                    )
-                text = "" if old is None else scalars.text_of(old)
-                if matches(text):
-                    container[key] = same_kind_of_scalar(old, changed_image(text, image))
-                    resource.touched(image.note)
+        # a field that is found in two ways is changed twice by each entry, which only a tag suffix shows
+        times: dict[tuple[int, str], int] = {}
+        for container, key in found:
+            times[id(container), key] = times.get((id(container), key), 0) + 1
+        touched: set[int] = set()
+        for container, key in found:
+            count = times.pop((id(container), key), 0)
+            if count:
+                touched |= _set_image(container, key, count, table, resource, resources)
+        for position in sorted(touched):
+            resource.touched(images[position].note)
+
+
+def _set_image(
+    container: dict[str, Any], key: str, times: int, table: _Images, resource: Resource, resources: ResourceSet
+) -> set[int]:
+    """Change one image field; the entries that changed it."""
+    old = container[key]
+    if isinstance(old, dict | list):
+        raise TransformError(f"an image of {resources.ids.current(resource)} is not a string: wrong node kind", resource)
+    text = "" if old is None else scalars.text_of(old)
+    used: set[int] = set()
+    position = -1
+    while (position := table.next(text, position)) >= 0:
+        image, matches = table.entries[position]
+        for _time in range(times):
+            if matches(text):
+                text = changed_image(text, image)
+        used.add(position)
+    if used:
+        container[key] = same_kind_of_scalar(old, text)
+    return used
+
+
+class _Images:
+    """The entries of `images`, found by the last part of the name they look for."""
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self.entries = [(image, image_matcher(image.name)) for image in images]
+        self._patterns: list[int] = []
+        self._by_tail: dict[str, list[int]] = {}
+        for position, image in enumerate(images):
+            tail = image.name.rpartition("/")[2]
+            if _SIMPLE_NAME.match(image.name) and "." not in tail:
+                self._by_tail.setdefault(tail, []).append(position)
+            else:
+                self._patterns.append(position)
+
+    def next(self, text: str, after: int) -> int:
+        """The first entry behind `after` that fits the reference, -1 when there is none."""
+        candidates = list(self._patterns)
+        if self._by_tail:
+            slash = text.rfind("/")
+            ends = [index for index, character in enumerate(text) if character in ":@"]
+            for end in (*ends, len(text)):
+                tail = text[slash + 1 : end] if end > slash else text[:end].rpartition("/")[2]
+                candidates += self._by_tail.get(tail, ())
+        fitting = (position for position in candidates if position > after and self.entries[position][1](text))
+        return min(fitting, default=-1)
 
 
 def _collector(found: list[tuple[dict[str, Any], str]]) -> fieldspecs.Setter:

@@ -10,7 +10,7 @@ from typing import Any
 from penstock.model.values import MISSING
 from penstock.render import fieldspecs, paths
 from penstock.render.fieldspecs import FieldError, FieldSpec
-from penstock.render.resources import NOT_A_NAMESPACE, Gvk, Resource, ResourceSet
+from penstock.render.resources import Gvk, Resource, ResourceSet
 from penstock.render.transforming import Places, TransformError, walk
 from penstock.yamldoc import scalars
 
@@ -51,9 +51,9 @@ def parse(entry: Mapping[str, Any]) -> Variable:
 def mark(resources: ResourceSet, variables: Sequence[Variable]) -> None:
     """Tie each variable to the object it means, now, while names are as this kustomization knows them."""
     for variable in variables:
-        cluster = resources.ids.schema.is_cluster_scoped(variable.gvk.api_version, variable.gvk.kind)
-        effective = NOT_A_NAMESPACE if cluster else variable.namespace or "default"
-        anywhere = not variable.namespace and not cluster
+        # a kind named here is never known to be cluster-scoped: with a namespace it fits no cluster-scoped object
+        effective = variable.namespace or "default"
+        anywhere = not variable.namespace
         found = [
             resource
             for resource in resources

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 from penstock.model.errors import InputError, Place, Problem
@@ -470,55 +471,89 @@ def _plain_steps(path: FieldPath, value: Any) -> tuple[str | int, ...]:
     return tuple(steps)
 
 
-def _find(source: bytes | str, steps: tuple[str | int, ...], *, exact: bool = False) -> _Spot | None:
-    """Walk the events towards the path; keep the deepest match."""
-    import yaml
+_INDEXED_BYTES: Final = 256 * 1024
+"""Sources up to this size are walked once for all their places; larger ones again for each place."""
 
+
+def _find(source: bytes | str, steps: tuple[str | int, ...], *, exact: bool = False) -> _Spot | None:
+    """The spot at a path; unless it has to be exact, the nearest parent's."""
+    if len(source) <= _INDEXED_BYTES:
+        spots = _all_spots(source)
+        found = spots.get(steps)
+        if found is None and not exact:
+            return next((spots[steps[:end]] for end in range(len(steps) - 1, -1, -1) if steps[:end] in spots), None)
+        return found
     best: _Spot | None = None
     best_depth = -1
-    # one entry per open collection: [matched depth or -1, is mapping, position or pending key, key spot, expecting a key]
-    stack: list[list[Any]] = []
-    wanted = len(steps)
+    for path, spot in _spots(source):
+        depth = len(path)
+        if depth > best_depth and path == steps[:depth]:
+            best, best_depth = spot, depth
+            if depth == len(steps):
+                return best
+    return None if exact else best
+
+
+@lru_cache(maxsize=4)
+def _all_spots(source: bytes | str) -> dict[tuple[str | int, ...], _Spot]:
+    found: dict[tuple[str | int, ...], _Spot] = {}
+    for path, spot in _spots(source):
+        found.setdefault(path, spot)
+    return found
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection on the way."""
+
+    path: tuple[str | int, ...] | None
+    """None inside a key."""
+    mapping: bool
+    step: Any = 0
+    """The position of the next item, or the key that waits for its value."""
+    key_spot: _Spot | None = None
+    expects_key: bool = True
+
+
+def _spots(source: bytes | str) -> Iterator[tuple[tuple[str | int, ...], _Spot]]:
+    """Every node's path and place, parents first, as far as the source can be parsed."""
+    import yaml
+
+    stack: list[_Open] = []
     try:
         for event in _events(source):
-            start = isinstance(event, yaml.CollectionStartEvent)
-            leaf = isinstance(event, yaml.ScalarEvent | yaml.AliasEvent)
-            if isinstance(event, yaml.CollectionEndEvent):
+            kind = type(event)
+            if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 stack.pop()
                 continue
-            if not (start or leaf):
+            start = kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent
+            if not start and kind is not yaml.ScalarEvent and kind is not yaml.AliasEvent:
                 continue
-            depth, spot = 0, _Spot(event.start_mark.line, event.start_mark.column)
+            scalar = kind is yaml.ScalarEvent
+            spot = _Spot(event.start_mark.line, event.start_mark.column)
+            path: tuple[str | int, ...] | None = ()
             if stack:
                 top = stack[-1]
-                if top[1] and top[4]:
-                    top[2] = event.value if isinstance(event, yaml.ScalarEvent) else None
-                    top[3] = spot
-                    top[4] = start
+                if top.mapping and top.expects_key:
+                    top.step, top.key_spot, top.expects_key = event.value if scalar else None, spot, False
                     if start:
-                        stack.append([-1, isinstance(event, yaml.MappingStartEvent), 0, None, True])
-                        top[4] = False
+                        stack.append(_Open(None, kind is yaml.MappingStartEvent))
                     continue
-                step: Any = top[2]
-                if top[1]:
-                    spot = _Spot(top[3].line, top[3].column)
-                    top[4] = True
+                path = None if top.path is None or top.step is None else (*top.path, top.step)
+                if top.mapping:
+                    assert top.key_spot is not None
+                    spot = _Spot(top.key_spot.line, top.key_spot.column)
+                    top.expects_key = True
                 else:
-                    top[2] += 1
-                matched = 0 <= top[0] < wanted and steps[top[0]] == step
-                depth = top[0] + 1 if matched else -1
-            if depth > best_depth:
-                best, best_depth = spot, depth
-                if isinstance(event, yaml.ScalarEvent):
-                    best.text = event.value
-                    best.quoted = bool(event.style)
-                if depth == wanted:
-                    return best
+                    top.step += 1
+            if scalar:
+                spot.text, spot.quoted = event.value, bool(event.style)
+            if path is not None:
+                yield path, spot
             if start:
-                stack.append([depth, isinstance(event, yaml.MappingStartEvent), 0, None, True])
+                stack.append(_Open(path, kind is yaml.MappingStartEvent))
     except yaml.YAMLError:
         pass
-    return best if not exact or best_depth == wanted else None
 
 
 def shown(path: FieldPath) -> str:
