@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from penstock.merge import selecting
 from penstock.model.errors import Place, Problem
 from penstock.model.pipeline import Difference, Environment, Freeze, Gates, Hold, RequiredStatus, Settled, Window
 from penstock.model.values import EnvName
@@ -197,7 +198,18 @@ def _clean(path: str, item: Cursor) -> str:
 
 
 def _differences(items: Cursor) -> tuple[Difference, ...]:
-    return tuple(Difference(pattern=text, place=item.place) for item in items.items() if (text := item.text()))
+    found = []
+    for item in items.items():
+        if text := item.text():
+            try:
+                selecting.parse(text)
+            except ValueError as error:
+                item.problem(
+                    f"cannot be read as a field: {error}", "write it like spec.replicas or '#Ingress/web spec.rules[*].host'"
+                )
+                continue
+            found.append(Difference(pattern=text, place=item.place))
+    return tuple(found)
 
 
 def _gates(gates: Cursor, default: Gates) -> Gates:

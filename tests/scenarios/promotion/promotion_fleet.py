@@ -184,7 +184,9 @@ class Fleet:
 
     async def drawing(self) -> str:
         """Pull requests, oldest first, and branches beside main."""
-        pulls = [f"#{one.number} {one.head} {one.state}{' draft' if one.draft else ''}: {one.title}" for one in await self.pulls("all")]
+        pulls = [
+            f"#{one.number} {one.head} {one.state}{' draft' if one.draft else ''}: {one.title}" for one in await self.pulls("all")
+        ]
         await self.mirror.fetch()
         branches = sorted(name for name in self.mirror.branches() if name != "main")
         return "\n".join([*reversed(pulls), *branches])
@@ -192,7 +194,9 @@ class Fleet:
 
 async def git_command(*arguments: str) -> str:
     """The ordinary git client; what it printed, without the last line end."""
-    process = await asyncio.create_subprocess_exec("git", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        "git", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
     out, problem = await process.communicate()
     assert process.returncode == 0, problem.decode()
     return out.decode().strip()
@@ -224,9 +228,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Fleet]:
         client = await stack.enter_async_context(kube.connect_to(api.url, token=api.token, ca_path=api.ca_path, name="api"))
         await controllers.install(client)
         clusters: dict[EnvName, Cluster] = {EnvName(name): client for name in ENVIRONMENTS}
-        fleet = Fleet(
-            folder=tmp_path, url=url, mirror=mirror, forges=forges, clusters=clusters, clock=Clock(), server=server
-        )
+        fleet = Fleet(folder=tmp_path, url=url, mirror=mirror, forges=forges, clusters=clusters, clock=Clock(), server=server)
         for name in ENVIRONMENTS:
             await fleet.syncs(name)
         yield fleet

@@ -69,7 +69,7 @@ async def test_taking_the_sources_value_opens_the_pull_request_and_survives_furt
     assert [step.action for step in promoted.done] == ["open"]
     assert await fleet.settle() == []
     pull = await fleet.the_pull()
-    assert f"Penstock-Choice: take" in fleet.mirror.commit(pull.head_sha).message
+    assert "Penstock-Choice: take" in fleet.mirror.commit(pull.head_sha).message
     await fleet.approve(pull)
     assert (await fleet.settle())[0] == "merge web -> staging"
     assert "checkout_timeout: 20s" in await fleet.read(WEB.format("staging") + "config.yaml")

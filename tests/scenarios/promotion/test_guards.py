@@ -71,9 +71,7 @@ async def test_a_status_of_ours_set_by_somebody_else_opens_nothing(fleet: Fleet)
         await fleet.forges["reviewer"].set_status(pull.head_sha, status)
     await fleet.settle()
     assert (await fleet.the_pull()).state == "open"
-    await fleet.forges["developer"].set_status(
-        pull.head_sha, CommitStatus(context="ci/test", state="success", description="ok")
-    )
+    await fleet.forges["developer"].set_status(pull.head_sha, CommitStatus(context="ci/test", state="success", description="ok"))
     assert (await fleet.settle())[0] == "merge web -> staging"
 
 

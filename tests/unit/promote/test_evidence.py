@@ -43,7 +43,9 @@ def kustomization() -> dict[str, Any]:
     }
 
 
-def read(manifest: dict[str, Any] | None, *, content: tuple[str, ...] = (NEW,), digest: str | None = "sha256:new") -> evidence.Evidence:
+def read(
+    manifest: dict[str, Any] | None, *, content: tuple[str, ...] = (NEW,), digest: str | None = "sha256:new"
+) -> evidence.Evidence:
     return evidence.read(
         DEV, manifest, holds_content=lambda commit: commit in content, rendered_digest=lambda commit: digest, now=NOW
     )

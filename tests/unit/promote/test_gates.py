@@ -81,7 +81,9 @@ def test_a_hold_keeps_a_unit_or_a_commit_back() -> None:
     assert "hold" not in judge(Gates(), holds=(Hold(unit="api", commit="", environments=(), reason="odd"),))
     assert "hold" in judge(Gates(), holds=(Hold(unit="", commit="aaaa", environments=("prod",), reason="odd"),))
     assert "hold" not in judge(Gates(), holds=(Hold(unit="", commit="bbbb", environments=(), reason="odd"),))
-    assert "hold" in judge(Gates(), holds=(Hold(unit="", commit="bb", environments=(), reason="odd"),), commits=(CommitId("b" * 40),))
+    assert "hold" in judge(
+        Gates(), holds=(Hold(unit="", commit="bb", environments=(), reason="odd"),), commits=(CommitId("b" * 40),)
+    )
 
 
 def test_a_status_counts_only_from_the_account_that_is_trusted() -> None:

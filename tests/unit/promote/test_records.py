@@ -45,7 +45,11 @@ def test_a_record_survives_a_squash_that_puts_text_around_and_behind_it() -> Non
 
 def test_a_value_with_a_line_break_cannot_write_a_trailer_of_its_own() -> None:
     sly = records.Promotion(
-        unit="web", source=DEV, commit=TWO, target=STAGING, verdict="fine\nPenstock-Promotion: api dev@" + "3" * 40 + " -> staging"
+        unit="web",
+        source=DEV,
+        commit=TWO,
+        target=STAGING,
+        verdict="fine\nPenstock-Promotion: api dev@" + "3" * 40 + " -> staging",
     )
     assert len(records.parse(sly.trailers()).promotions) == 1
 
@@ -75,4 +79,9 @@ def test_of_a_record_in_a_file_and_one_in_history_the_later_wins() -> None:
     before = records.Settling(source=DEV, target=STAGING, commit=ONE)
     assert records.base_of("web", DEV, STAGING, history, [after], is_ancestor) == THREE
     assert records.base_of("web", DEV, STAGING, history, [before], is_ancestor) == ONE
-    assert records.base_of("web", DEV, STAGING, [landed(TWO, f"Penstock-Promotion: web dev@{TWO} -> staging\n")], [before], is_ancestor) == TWO
+    assert (
+        records.base_of(
+            "web", DEV, STAGING, [landed(TWO, f"Penstock-Promotion: web dev@{TWO} -> staging\n")], [before], is_ancestor
+        )
+        == TWO
+    )

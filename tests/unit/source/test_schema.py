@@ -1,0 +1,80 @@
+"""The published JSON Schema says what the reader reads."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from penstock import source
+from penstock.app import init
+from penstock.model.tree import MemoryTree
+from penstock.source import declaring
+
+SCHEMA = json.loads((resources.files("penstock.source") / "schema.json").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("pipeline", declaring.PIPELINE_FIELDS),
+        ("environment", declaring.ENVIRONMENT_FIELDS),
+        ("gates", declaring.GATE_FIELDS),
+        ("approvals", declaring.APPROVAL_FIELDS),
+        ("window", declaring.WINDOW_FIELDS),
+        ("status", declaring.STATUS_FIELDS),
+        ("freeze", declaring.FREEZE_FIELDS),
+        ("hold", declaring.HOLD_FIELDS),
+        ("settled", declaring.SETTLED_FIELDS),
+    ],
+)
+def test_every_field_that_is_read_is_in_the_schema_and_no_other(name: str, fields: tuple[str, ...]) -> None:
+    assert sorted(SCHEMA["$defs"][name]["properties"]) == sorted(fields)
+
+
+def both(text: str) -> tuple[bool, bool]:
+    """(the schema accepts it, the reader accepts it)."""
+    document: Any = yaml.safe_load(text)
+    found = source.discover(MemoryTree({"penstock.yaml": text.encode(), "clusters/dev/kustomization.yaml": b"{}\n"}))
+    read = [problem for problem in found.problems if problem.severity == "error" and problem.code != "NoDirectory"]
+    return bool(jsonschema_rs.is_valid(SCHEMA, document)), not read
+
+
+HEAD = "apiVersion: penstock.dev/v1alpha1\nkind: Pipeline\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "valid"),
+    [
+        ("{environments: [{name: dev}]}", True),
+        ("{environments: [{name: dev, gates: {approvals: 2, soak: 1h30m}}]}", True),
+        ("{environments: [{name: dev, gates: {approvals: {count: 2, from: ['team:web']}}}]}", True),
+        ("{environments: [{name: dev, gates: {windows: [{days: Mon-Fri, from: '09:00', to: '16:00', timeZone: UTC}]}}]}", True),
+        ("{environments: [{name: dev}], freezes: [{reason: x, until: '2026-03-02T18:00:00Z'}]}", True),
+        ("{}", False),
+        ("{environments: [{}]}", False),
+        ("{environments: [{name: dev, gate: {}}]}", False),
+        ("{environments: [{name: dev, gates: {soak: soon}}]}", False),
+        ("{environments: [{name: dev, gates: {approvals: many}}]}", False),
+        ("{environments: [{name: dev, gates: {windows: [{from: '09:00'}]}}]}", False),
+        ("{environments: [{name: dev}], holds: [{app: web}]}", False),
+    ],
+)
+def test_schema_and_reader_agree(spec: str, valid: bool) -> None:
+    assert both(f"{HEAD}spec: {spec}\n") == (valid, valid)
+
+
+def test_what_init_writes_is_valid(tmp_path: Any) -> None:
+    init.repository(tmp_path / "fleet")
+    document = yaml.safe_load((tmp_path / "fleet" / "penstock.yaml").read_text())
+    jsonschema_rs.validate(SCHEMA, document)
+
+
+def test_a_difference_that_cannot_be_read_is_a_problem_at_its_line() -> None:
+    text = HEAD + "spec:\n  environments: [{name: dev}]\n  differences:\n  - spec.replicas\n  - 'spec.a[b'\n"
+    found = source.discover(MemoryTree({"penstock.yaml": text.encode(), "clusters/dev/kustomization.yaml": b"{}\n"}))
+    assert [str(problem.where) for problem in found.problems if problem.severity == "error"] == ["penstock.yaml:7:5"]
