@@ -12,7 +12,7 @@ import merge_histories as histories
 import pytest
 
 from penstock import merge
-from penstock.yamldoc import nodes
+from penstock.yamldoc import nodes, parsing
 from penstock.yamldoc.nodes import Alias, Mapping, Node, Scalar, Sequence
 
 CASES = Path(__file__).resolve().parents[2].parent / "shared" / "conformance" / "kustomize" / "cases.json"
@@ -95,7 +95,7 @@ def edits(text: str, number: int) -> tuple[str, str] | None:
     """The text with one value changed, and the same change in a text that has a field of its own at the end."""
     r = random.Random(number)
     try:
-        document = nodes.parse(text)
+        document = parsing.parse(text)
     except nodes.UnreadableError:
         return None
     if not isinstance(document.root, Mapping) or document.root.flow or document.root.opaque or document.aliased:
@@ -119,7 +119,7 @@ def named(text: str, node: Scalar) -> bool:
 def test_one_changed_value_changes_its_own_bytes_only_in_real_files() -> None:
     done = 0
     for number, text in enumerate(real_files()):
-        if len(nodes.split(text)) != 1 or (changed := edits(text, number)) is None:
+        if len(parsing.split(text)) != 1 or (changed := edits(text, number)) is None:
             continue
         source, own = changed
         merged = merge.three_way(text.encode(), source.encode(), (text + own).encode(), path="values.yaml")
@@ -179,6 +179,6 @@ def test_what_cannot_be_read_is_merged_by_line_and_says_so(text: str) -> None:
 
 
 def test_alias_is_a_node_of_its_own() -> None:
-    document = nodes.parse("a: &x 1\nb: *x\n")
+    document = parsing.parse("a: &x 1\nb: *x\n")
     assert isinstance(document.root, Mapping)
     assert isinstance(document.root.keys["b"].value, Alias)

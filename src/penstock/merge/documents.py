@@ -15,7 +15,7 @@ from penstock.merge.fields import FieldMerge, Spot
 from penstock.merge.outcome import Conflict, FieldChange, Kept, Note
 from penstock.merge.recording import Recorder
 from penstock.merge.selecting import Selectors
-from penstock.yamldoc import jsontext, nodes
+from penstock.yamldoc import jsontext, nodes, parsing
 from penstock.yamldoc.nodes import Canon, Document, Mapping, Node, Scalar, UnreadableError, text_of
 
 Identity = tuple[str, str, str, str]
@@ -47,8 +47,8 @@ def read(text: str, *, json: bool = False) -> list[Part]:
         return [Part(document=document, identity=identity(document), number=0)]
     parts: list[Part] = []
     line = 1
-    for number, piece in enumerate(nodes.split(text)):
-        document = nodes.parse(piece, line)
+    for number, piece in enumerate(parsing.split(text)):
+        document = parsing.parse(piece, line)
         line += piece.count("\n")
         parts.append(Part(document=document, identity=identity(document), number=number))
     return parts
@@ -189,7 +189,7 @@ class FileOfObjects:
         self.declared, self.choices, self.sides = declared, choices, sides
         self.masked = masked
         self.canon = Canon()
-        self.pieces = [texts[2]] if json else nodes.split(texts[2])
+        self.pieces = [texts[2]] if json else parsing.split(texts[2])
         self.every = [read(text, json=json) if text is not None else [] for text in texts]
         self.base, self.source, self.target = ([part for part in side if part.document.root is not None] for side in self.every)
         self.out = DocumentsMerge(texts[2], [], [], [], [])
@@ -364,7 +364,7 @@ def _join(texts: list[str], *, leading: bool) -> str:
         if made and not made[-1].endswith("\n"):
             made[-1] += "\n"
         opened = text.startswith("---")
-        if index and not opened and made and any(not nodes.comment_only(piece) for piece in made):
+        if index and not opened and made and any(not parsing.comment_only(piece) for piece in made):
             text = "---\n" + text
         elif index == 0 and opened and not leading and text.startswith(("---\n", "---\r\n")):
             text = text.partition("\n")[2]

@@ -20,7 +20,7 @@ from penstock.merge.selecting import Selectors, State
 from penstock.merge.texts import merge_texts
 from penstock.model import fieldpath
 from penstock.model.fieldpath import FieldPath, Keyed, Step
-from penstock.yamldoc import editing, jsontext, layout, nodes
+from penstock.yamldoc import editing, jsontext, layout, nodes, parsing
 from penstock.yamldoc.editing import Add, Editor, Keep
 from penstock.yamldoc.nodes import Alias, Canon, Document, Entry, Mapping, Node, Scalar, Sequence, effective, resolved
 
@@ -117,7 +117,7 @@ class FieldMerge:
         """The edited text, if it says what it must."""
         try:
             text = self.editor.result()
-            made = (jsontext.parse if self.target.json else nodes.parse)(text)
+            made = (jsontext.parse if self.target.json else parsing.parse)(text)
         except (nodes.UnreadableError, ValueError):
             return None
         if self.canon.of_root(made) != fate.canon or (made.repeated and not self.target.repeated):
