@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 from aiohttp import StreamReader, web
 
 from penstock.sandbox.forge.store import Repository
@@ -24,6 +25,7 @@ _NO_CACHE = {
     "Pragma": "no-cache",
 }
 _SERVICES = ("git-upload-pack", "git-receive-pack")
+_TALK_SECONDS = 900.0
 _COMMANDS_LIMIT_BYTES = 4 * 1024 * 1024
 _COMMAND = re.compile(rb"^([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) ([^\0\n]+)")
 
@@ -95,13 +97,15 @@ class SmartHttp:
             refused = self._judge(repository, user, asked) or ""
         response = web.StreamResponse(headers={**_NO_CACHE, "Content-Type": f"application/x-{service}-result"})
         async with self._slots:
+            try:
+                await response.prepare(request)
+            except ConnectionError:  # it did not wait for its turn
+                return response
             process = await self._start(service, repository, request, refused=refused)
             try:
                 await self._stream(request, response, process, start, repository, asked)
             finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
+                await _end(process)
         return response
 
     async def _stream(
@@ -113,21 +117,22 @@ class SmartHttp:
         repository: Repository,
         asked: list[Push],
     ) -> None:
-        await response.prepare(request)
+        """Both directions at once. A push is announced even to nobody: what it moved, it moved."""
         assert process.stdout is not None
-        tail = b""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_feed(process, start, request.content))
-            while chunk := await process.stdout.read(65536):
-                if asked:  # a push's answer is short: hold it back until others have been told
-                    tail += chunk
-                else:
-                    await response.write(chunk)
-        await process.wait()
+        answer = b""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TALK_SECONDS), asyncio.TaskGroup() as group:
+                group.create_task(_feed(process, start, request.content))
+                while chunk := await process.stdout.read(65536):
+                    if asked:  # a push's answer is short: hold it back until others have been told
+                        answer += chunk
+                    elif not await _sent(response, chunk):
+                        process.kill()  # the client of a fetch has left
         if asked:
             await self._announce(repository, asked)
-            await response.write(tail)
-        await response.write_eof()
+            await _sent(response, answer)
+        with suppress(ConnectionError):
+            await response.write_eof()
 
     async def _start(
         self, service: str, repository: Repository, request: web.Request, *options: str, refused: str = ""
@@ -157,15 +162,37 @@ class SmartHttp:
         )
 
 
+async def _sent(response: web.StreamResponse, chunk: bytes) -> bool:
+    try:
+        await response.write(chunk)
+    except ConnectionError:
+        return False
+    return True
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Its output has ended, so it is about to; one that is not, or whose server stops, is made to."""
+    try:
+        async with asyncio.timeout(5):
+            await process.wait()
+    except TimeoutError:
+        pass
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await asyncio.shield(process.wait())
+
+
 async def _feed(process: asyncio.subprocess.Process, start: bytes, body: StreamReader) -> None:
     """The request's body into git; git may stop reading early, which is its right."""
     assert process.stdin is not None
-    with suppress(ConnectionError):
+    with suppress(ConnectionError, aiohttp.ClientError, web.RequestPayloadError):
         process.stdin.write(start)
         async for chunk in body.iter_any():
             process.stdin.write(chunk)
             await process.stdin.drain()
-        process.stdin.close()
+    process.stdin.close()
+    with suppress(ConnectionError):
         await process.stdin.wait_closed()
 
 

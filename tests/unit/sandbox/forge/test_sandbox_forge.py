@@ -409,3 +409,31 @@ def csrf(text: str) -> str:
     found = re.search(r'name="csrf" value="([0-9a-f]+)"', text)
     assert found
     return found[1]
+
+
+async def test_clients_that_leave_in_the_middle_are_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with fleet(tmp_path) as server:
+        mirror = git.Mirror(server.clone_url("fleet", user="developer"), tmp_path / "m")
+        tip = mirror.write_commit([], {"a": os.urandom(1_000_000)}, message="0", author=AUTHOR)
+        await mirror.push("main", tip, expect=None)
+        port = int(server.url.rsplit(":", 1)[1])
+        body = f"0032want {tip}\n00000009done\n".encode()
+        kind = "application/x-git-upload-pack-request"
+        import time
+
+        for sent in (body, body[:20]):
+            print("T", time.time())
+            for _ in range(10):  # more than there are places for git processes
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(
+                    f"POST /platform/fleet.git/git-upload-pack HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {kind}\r\n"
+                    f"Authorization: token {server.token('developer')}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+                    + sent
+                )
+                await writer.drain()
+                if sent == body:
+                    await reader.read(1000)
+                writer.transport.abort()
+        async with asyncio.timeout(60):
+            await git.Mirror(server.clone_url("fleet", user="reviewer"), tmp_path / "after").fetch()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
