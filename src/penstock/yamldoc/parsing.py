@@ -1,8 +1,8 @@
 """Reads a YAML document into nodes.
 
-In: the text of a file, cut into documents by `split`. Out: a Document each. The ordinary is read by `scanning`, the rest
-by libyaml; the offsets of its events are right for everything but the ends of block scalars and block collections (which
-reach to the next token), corrected here.
+In: the text of a file, cut into documents by `split`. Out: a Document each. Parsing is libyaml's; the
+offsets of its events are right for everything but the ends of block scalars and block collections (which reach to the
+next token), corrected here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 import yaml
 from yaml._yaml import CParser
 
-from penstock.yamldoc import scanning
 from penstock.yamldoc.nodes import MAX_DEPTH, Alias, Document, Entry, Mapping, Node, Scalar, Sequence, UnreadableError
 
 _SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
@@ -39,12 +38,6 @@ def comment_only(text: str) -> bool:
 
 def parse(text: str, line: int = 1) -> Document:
     """The nodes of one document's text. Raises UnreadableError."""
-    quick = scanning.scan(text)
-    return Document(text=text, root=quick, line=line) if quick is not None else parse_any(text, line)
-
-
-def parse_any(text: str, line: int = 1) -> Document:
-    """The nodes of one document's text, as libyaml reads it. Raises UnreadableError."""
     try:
         builder = _Builder(text, line)
         root = builder.document()
