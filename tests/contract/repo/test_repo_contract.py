@@ -19,6 +19,8 @@ from penstock.sandbox import forge as sandbox_forge
 
 AUTHOR = Signature(name="Dev Ün", email="dev@example.com", when=datetime(2026, 3, 2, 14, 0, tzinfo=UTC))
 _names = iter(range(1_000_000))
+SERVED = pytest.mark.parametrize("remote", ["sandbox", "gitea"], indirect=True)
+"""Remotes behind a server: a path has no credentials."""
 
 
 @dataclass
@@ -242,9 +244,8 @@ async def test_a_commit_that_is_not_here_is_refused(remote: Remote) -> None:
         await one.push("main", absent, expect=None)
 
 
+@SERVED
 async def test_nothing_of_the_credentials_stays_on_disk(remote: Remote) -> None:
-    if remote.local:
-        pytest.skip("a path has no credentials")
     one = remote.mirror("one")
     await one.push("main", commit(one, {"a": b"1"}), expect=None)
     await one.fetch()
@@ -255,9 +256,8 @@ async def test_nothing_of_the_credentials_stays_on_disk(remote: Remote) -> None:
         assert not path.is_file() or token not in path.read_bytes(), path
 
 
+@SERVED
 async def test_wrong_credentials_are_refused_and_nothing_is_lost(remote: Remote) -> None:
-    if remote.local:
-        pytest.skip("a path has no credentials")
     one = remote.mirror("one")
     made = commit(one, {"a": b"1"})
     await one.push("main", made, expect=None)
@@ -275,9 +275,8 @@ async def test_wrong_credentials_are_refused_and_nothing_is_lost(remote: Remote)
         await git.Mirror(one.url, remote.folder / "anonymous.git").fetch()
 
 
+@SERVED
 async def test_a_repository_that_is_not_there_is_refused_and_nothing_is_lost(remote: Remote) -> None:
-    if remote.local:
-        pytest.skip("see the unit test of a folder that comes and goes")
     one = remote.mirror("one")
     made = commit(one, {"a": b"1"})
     await one.push("main", made, expect=None)
