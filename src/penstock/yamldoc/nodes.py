@@ -131,14 +131,18 @@ class Document:
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _BOOLEAN = {"true": "true", "True": "true", "TRUE": "true", "false": "false", "False": "false", "FALSE": "false"}
 _RETYPED = re.compile(
-    r"""(?: [-+]?(?:\.?[0-9])[0-9_,.:eExXoObBa-fA-F+-]*      # every number of every reader, times, dates
-        | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[Tt\s].*
+    r"""(?: [-+]?[0-9][0-9_]*                                                  # 12, 0755, 1_000
+        | [-+]?0[xX][0-9a-fA-F_]+ | [-+]?0[oO][0-7_]+ | [-+]?0[bB][01_]+
+        | [-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?
+        | [-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?                     # 12:30:45 to base 60
+        | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt\s].*)?
         | [-+]?\.(?:inf|Inf|INF) | \.(?:nan|NaN|NAN)
         | [yYnN] | yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF
         | = | <<
         ) \Z""",
     re.VERBOSE,
 )
+"""What YAML 1.1, YAML 1.2 or Go reads as something other than a string, null and true or false aside."""
 
 
 def retyped(text: str) -> bool:
