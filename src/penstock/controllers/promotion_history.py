@@ -70,9 +70,15 @@ class History:
         ]
         landed = [one for one in self.landed(target, tip) if one.record]
 
+        known: dict[CommitId, bool] = {}
+
         def base(unit: str) -> CommitId | None:
             found = records.base_of(unit, source.name, target.name, landed, settled, self._is_ancestor)
-            return found if found is not None and self._is_ancestor(found, tip) else None
+            if found is None:
+                return None
+            if found not in known:
+                known[found] = self._is_ancestor(found, tip)
+            return found if known[found] else None
 
         return base
 

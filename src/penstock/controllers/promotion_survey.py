@@ -26,6 +26,8 @@ from penstock.ports.forge import Forge, PullRequest
 from penstock.ports.repo import Repo
 from penstock.promote import change, deciding, records, text
 
+_PLANS = 4096
+
 
 @dataclass(slots=True, kw_only=True)
 class Surveyor:
@@ -39,6 +41,8 @@ class Surveyor:
     branch: str = "main"
     history: History = field(init=False)
     renderer: Renderer = field(init=False)
+    _trees: change.Trees = field(init=False, default_factory=change.Trees)
+    _plans: Plans = field(init=False, default_factory=lambda: Plans())
 
     def __post_init__(self) -> None:
         self.history = History(self.repo)
@@ -106,14 +110,13 @@ class Surveyor:
         """Every unit that has something to promote, an open pull request or a branch."""
         tree = self.repo.tree(tip)
         branches = self.repo.branches(BRANCHES)
-        trees = change.Trees()
         planned: list[Planned] = []
         for origin, target in repository.steps():
             bases = self.history.bases(repository, origin, target, tip)
             for unit in change.units(origin, target):
                 base = bases(unit)
                 base_tree = self.repo.tree(base) if base else None
-                pair = change.Pair(source=origin, target=target, base=base_tree, base_commit=base, tree=tree, trees=trees)
+                pair = change.Pair(source=origin, target=target, base=base_tree, base_commit=base, tree=tree, trees=self._trees)
                 branch = branch_of(target.name, unit)
                 left_over = branch in pulls or branch in branches
                 if change.untouched(pair, unit) and not left_over:
@@ -128,10 +131,10 @@ class Surveyor:
     ) -> Planned:
         newest = self.history.newest(change.touching(pair, unit), tip)
         commit = newest.id if newest else tip
-        found = change.plan(pair, unit, commit)
+        found = self._plans.plan(pair, unit, commit)
         picked: tuple[records.PickedSide, ...] = ()
         if found.conflicts and (picked := self._picked(found, branch_tip, asked)):
-            found = change.plan(pair, unit, commit, [_choice(one) for one in picked])
+            found = self._plans.plan(pair, unit, commit, [_choice(one) for one in picked])
             if found.empty:
                 found = change.recorded(found, pair.tree)
         return Planned(pair=pair, unit=unit, change=found, picked=picked, branch_tip=branch_tip)
@@ -196,6 +199,31 @@ class Surveyor:
             return self.repo.is_ancestor(commit, tip)
         except RefusedError:
             return False
+
+
+class Plans:
+    """Plans by everything that goes into them: what did not change since the last pass is not merged again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], change.Change] = {}
+
+    def plan(self, pair: change.Pair, unit: str, commit: CommitId, choices: Sequence[Choice] = ()) -> change.Change:
+        mirrored = replace(pair, source=pair.target, target=pair.source)
+        key = (
+            *(unit, pair.source.name, pair.target.name, pair.source.paths, pair.target.paths),
+            change.content_of(pair, pair.base, unit) if pair.base is not None else None,
+            change.content_of(pair, pair.tree, unit),
+            change.content_of(mirrored, pair.tree, unit),
+            change.listings_of(pair),
+            pair.target.differences,
+            tuple(choices),
+        )
+        if (known := self._known.get(key)) is not None:
+            return replace(known, commit=commit, base=pair.base_commit)
+        if len(self._known) >= _PLANS:
+            self._known.clear()
+        self._known[key] = found = change.plan(pair, unit, commit, choices)
+        return found
 
 
 def values_of(conflict: Conflict) -> str:

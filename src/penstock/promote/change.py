@@ -57,8 +57,11 @@ class Change:
         return not self.files and not self.conflicts
 
 
+_KEPT = 256
+
+
 class Trees:
-    """The three trees of a plan, with what was parsed of them; one for every pass, thrown away after it."""
+    """What was parsed of trees, by object id; it may be kept from pass to pass."""
 
     def __init__(self) -> None:
         self._listings: dict[tuple[str, str], listing.Listing] = {}
@@ -73,6 +76,8 @@ class Trees:
                     continue
                 key = (path, entry.id)
                 if key not in self._listings:
+                    if len(self._listings) >= _KEPT:
+                        self._listings.clear()
                     self._listings[key] = listing.parse(path, tree.read(path))
                 yield self._listings[key]
                 break
@@ -183,6 +188,14 @@ def content_of(pair: Pair, tree: Tree, unit: str) -> str:
         for one in pair.trees.listings(tree, root):
             hasher.update(_listed_part(pair, one, root, unit))
     return f"sha256:{hasher.hexdigest()}" if found else ""
+
+
+def listings_of(pair: Pair) -> tuple[tuple[str, bytes], ...]:
+    """The listings of both environments and of the base, whole: a merge of one app's line depends on the lines around it."""
+    found = [one for roots in pair.roots() for root in roots for one in pair.trees.listings(pair.tree, root)]
+    if pair.base is not None:
+        found += [one for root, _ in pair.roots() for one in pair.trees.listings(pair.base, root)]
+    return tuple((one.path, one.data) for one in found)
 
 
 def _listed_part(pair: Pair, one: listing.Listing, root: str, unit: str) -> bytes:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Container
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
 _LISTS = ("resources", "components", "bases")
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +38,11 @@ class Listing:
     path: str
     data: bytes
     entries: tuple[Entry, ...]
+    directories: frozenset[str]
+    """What the entries name."""
 
     def lists(self, directory: str) -> bool:
-        return any(entry.directory == directory for entry in self.entries)
+        return directory in self.directories
 
     def without(self, directories: Container[str]) -> bytes:
         """The file as if these had never been listed; the other bytes stay."""
@@ -59,7 +63,7 @@ def parse(path: str, data: bytes) -> Listing:
     entries: list[Entry] = []
     folder = posixpath.dirname(path)
     try:
-        root = yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        root = yaml.compose(data.decode("utf-8-sig"), Loader=_LOADER)
     except (yaml.YAMLError, UnicodeDecodeError):
         root = None
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
@@ -69,7 +73,7 @@ def parse(path: str, data: bytes) -> Listing:
                 for item in value.value
                 if isinstance(item, yaml.ScalarNode)
             ]
-    return Listing(path=path, data=data, entries=tuple(entries))
+    return Listing(path=path, data=data, entries=tuple(entries), directories=frozenset(entry.directory for entry in entries))
 
 
 def _entry(item: yaml.ScalarNode, folder: str, *, flow: bool, alone: bool) -> Entry:
