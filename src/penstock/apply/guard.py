@@ -66,7 +66,7 @@ def decide(
 
 
 def hold(deleted: Collection[ResourceId], inventory_size: int, rendered_digest: str) -> Hold | None:
-    """Whether this prune has to wait for consent, and why."""
+    """Whether this prune has to wait for consent, and why. `inventory_size` is how many objects there were before."""
     ids = tuple(sorted(deleted))
     why = _why_held(ids, inventory_size)
     if not why:
@@ -94,7 +94,7 @@ def consented(held: Hold, annotations: Mapping[str, str]) -> bool:
 def _why_held(ids: tuple[ResourceId, ...], inventory_size: int) -> str:
     if grave := [each for each in ids if (each.group, each.kind) in HELD_KINDS]:
         return f"it would delete {', '.join(str(each) for each in grave[:5])}" + (" and more" if len(grave) > 5 else "")
-    if len(ids) >= _SMALL and len(ids) == inventory_size:
+    if len(ids) >= _SMALL and len(ids) >= inventory_size:
         return f"it would delete everything ({len(ids)} objects)"
     if len(ids) > _MANY and 2 * len(ids) > inventory_size:
         return f"it would delete {len(ids)} of {inventory_size} objects"

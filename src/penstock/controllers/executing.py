@@ -122,7 +122,7 @@ class Executor:
         return await self._cluster.resource(wanted.id.group, wanted.id.kind, wanted.version)
 
     async def _validated(self, members: Sequence[Desired], plan: Plan) -> list[_Pending]:
-        coming = {each.id.name for each in plan.changed if each.id.kind == "Namespace" and not each.id.group}
+        coming = await self._coming(plan)
         found: list[_Pending] = []
 
         async def one(wanted: Desired) -> None:
@@ -132,6 +132,16 @@ class Executor:
 
         await self._each(members, one)
         return sorted(found, key=lambda pending: ordering.key(pending.wanted.id))
+
+    async def _coming(self, plan: Plan) -> set[str]:
+        """Namespaces that are not there and that this plan brings."""
+        found: set[str] = set()
+        for each in plan.changed:
+            if each.id.kind == "Namespace" and not each.id.group:
+                resource = await self._resource(each)
+                if resource is not None and await self._cluster.get(resource, "", each.id.name) is None:
+                    found.add(each.id.name)
+        return found
 
     async def _validate(self, wanted: Desired, coming: set[str]) -> _Pending | None:
         resource = await self._resource(wanted)
@@ -143,10 +153,12 @@ class Executor:
         if resource.namespaced and not wanted.id.namespace:
             self._complain(wanted, "namespace not specified", "NamespaceMissing", hint="set `namespace:` in the kustomization")
             return None
+        if wanted.id.namespace in coming:
+            return await self._rehearsed(wanted, resource)
         try:
             shown = await self._cluster.apply(resource, wanted.manifest, field_manager=self._manager, dry_run=True)
         except RefusedError as error:
-            return await self._refused(wanted, resource, error, coming)
+            return await self._refused(wanted, resource, error)
         return self._judged(wanted, resource, shown)
 
     def _judged(self, wanted: Desired, resource: ApiResource, shown: Manifest) -> _Pending | None:
@@ -167,9 +179,7 @@ class Executor:
             return None
         return _Pending(wanted=wanted, resource=resource, outcome="configured", undo=undo)
 
-    async def _refused(self, wanted: Desired, resource: ApiResource, error: RefusedError, coming: set[str]) -> _Pending | None:
-        if error.status == 404 and wanted.id.namespace in coming:
-            return await self._rehearsed(wanted, resource, error)
+    async def _refused(self, wanted: Desired, resource: ApiResource, error: RefusedError) -> _Pending | None:
         messages = _complaints(error)
         if immutability.proven(messages) and immutability.may_recreate(wanted.id, wanted.manifest, force=self._force):
             if (why := await self._rehearse(wanted, resource, wanted.id.namespace)) is None:
@@ -178,7 +188,7 @@ class Executor:
         self._complain(wanted, f"dry-run failed ({error.code}): {'; '.join(messages)}", error.code)
         return None
 
-    async def _rehearsed(self, wanted: Desired, resource: ApiResource, error: RefusedError) -> _Pending | None:
+    async def _rehearsed(self, wanted: Desired, resource: ApiResource) -> _Pending | None:
         """An object whose namespace comes with the same plan: its schema can be checked elsewhere."""
         why = await self._rehearse(wanted, resource, "default")
         if why is not None:

@@ -126,6 +126,10 @@ class _Pass:
         self.spec = specs.kustomization(manifest)
         self.owner = Owner(str(manifest["metadata"]["name"]), str(manifest["metadata"]["namespace"]))
         self.inventory = inventories.parse(self.reporter.status.get("inventory"))
+        before = history.objects_at_last_success(self.reporter.status.get("history"))
+        self.owned = len(self.inventory) if before is None else before
+        """How many objects there were when all was well: what a failed revision added must not make a prune of all the
+        others look partial."""
         self.revision = ""
         self.digest = ""
         self.changes: list[Change] = []
@@ -297,7 +301,7 @@ class _Pass:
         pruner = Pruner(cluster, self.about.view, self.owner, own=self._own())
         done = await pruner.run(
             plan.stale,
-            inventory_size=len(self.inventory),
+            inventory_size=self.owned,
             digest=self.digest,
             annotations=specs.annotations_of(self.manifest),
             guarded=self.about.prune_guard,
@@ -445,6 +449,7 @@ class _Pass:
                 now=self.about.clock.now(),
                 took=timedelta(seconds=self.about.clock.monotonic() - self.started),
                 revision=self.revision,
+                objects=len(self.inventory),
             )
         return left
 

@@ -101,7 +101,7 @@ class World:
             self.cluster,
             repositories=self.repositories,
             clock=SystemClock(),
-            options=Options(namespace=self.namespace, artifacts=self.folder / "artifacts", build=_build(), **self.options),
+            options=Options(namespace=self.namespace, artifacts=self.folder / "artifacts", **self.options),
         )
         self._running = asyncio.create_task(self.manager.run())
         ready = asyncio.create_task(self.manager.ready.wait())
@@ -270,47 +270,6 @@ class World:
                 lines.append(f"{kind}/{item['metadata']['name']}")
                 lines += [f"  {each.type}={each.status} {each.reason}: {each.message}" for each in conditions.of(item)]
         return "\n".join(lines)
-
-
-def _build():
-    from penstock import render
-
-    with contextlib.suppress(ImportError, AttributeError):
-        return render.flux_build
-    import hashlib
-
-    from penstock.model.errors import Place
-    from penstock.model.rendered import Origin, Rendered, RenderedObject
-    from penstock.model.resource import ResourceId
-    from penstock.yamldoc import reading
-
-    def build(tree, spec, *, name, namespace, variables):
-        objects, inputs, content = [], {}, b""
-
-        def walk(folder):
-            nonlocal content
-            for each in tree.names(folder):
-                path = f"{folder}/{each}" if folder else each
-                entry = tree.entry(path)
-                if entry.kind == "directory":
-                    walk(path)
-                elif path.endswith(".yaml"):
-                    data = tree.read(path)
-                    content += data
-                    inputs[path] = entry.id
-                    for document in reading.load_all(data, path):
-                        if document.value:
-                            place = Place(path=path, line=document.line)
-                            objects.append(
-                                RenderedObject(
-                                    id=ResourceId.of(document.value), manifest=document.value, origin=Origin(place=place)
-                                )
-                            )
-
-        walk(str(spec.get("path") or "").strip("./"))
-        return Rendered(objects=tuple(objects), digest="sha256:" + hashlib.sha256(content).hexdigest(), inputs={})
-
-    return build
 
 
 def config_map(name: str, namespace: str, data: str = "1", extra: str = "") -> str:

@@ -21,7 +21,7 @@ async def test_a_commit_is_applied_and_the_status_says_so_in_flux_words(world, n
     assert status["observedGeneration"] == 1
     ready = await world.ready()
     assert (ready.reason, ready.message) == ("ReconciliationSucceeded", f"Applied revision: {revision}")
-    assert status["history"][0]["metadata"] == {"revision": revision}
+    assert status["history"][0]["metadata"]["revision"] == revision
     source = await world.status("fleet", flux.GIT_REPOSITORY)
     assert source["artifact"]["revision"] == revision
     assert source["artifact"]["digest"].startswith("sha256:")

@@ -1,0 +1,363 @@
+"""What syncing costs, on a real API server, beside the call pattern of Flux.
+
+    python bench/sync.py [--apps 333] [--json FILE]
+
+One Kustomization of 3 objects an app. For each step: wall time, requests by verb as the API server's audit log has them,
+CPU seconds of this process and of the API server, peak memory. The Flux model is GET and dry-run PATCH for each object,
+then PATCH for what differs, four objects at once (--concurrent-ssa), over the same client on the same server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import contextlib
+import json
+import os
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from penstock import controllers, render
+from penstock.adapters import git
+from penstock.adapters.clock import SystemClock
+from penstock.adapters.kube import connect_to, local
+from penstock.adapters.kube.client import HttpCluster
+from penstock.apply import planning
+from penstock.apply.marks import Owner
+from penstock.controllers.manager import Manager, Options
+from penstock.model import flux
+from penstock.model.condition import of as conditions_of
+from penstock.ports.repo import Repo
+
+URL = "http://git.bench/fleet.git"
+NAMESPACE = "flux-system"
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {app}
+  labels: {{app: {app}}}
+spec:
+  replicas: 1
+  selector: {{matchLabels: {{app: {app}}}}}
+  template:
+    metadata: {{labels: {{app: {app}}}}}
+    spec:
+      containers:
+      - name: main
+        image: example/{app}:1.0.0
+        ports: [{{containerPort: 8080}}]
+        envFrom: [{{configMapRef: {{name: {app}-cfg}}}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {app}}}
+spec:
+  selector: {{app: {app}}}
+  ports: [{{port: 80, targetPort: 8080}}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: {app}-cfg}}
+data: {{env: dev, version: "{version}"}}
+"""
+
+
+class Repositories:
+    """The bench's one repository, mirrored for real."""
+
+    def __init__(self, origin: Path, folder: Path) -> None:
+        self._mirror = git.Mirror(str(origin), folder, allow_local=True)
+
+    def get(self, url: str, secret: Mapping[str, bytes]) -> Repo:
+        return self._mirror
+
+
+class Bench:
+    """The fleet, its server and the figures."""
+
+    def __init__(self, cluster: HttpCluster, server: local.LocalApiServer, folder: Path, apps: int) -> None:
+        self.cluster = cluster
+        self.server = server
+        self.folder = folder
+        self.apps = apps
+        self.origin = folder / "origin"
+        self.figures: list[dict[str, Any]] = []
+        self._audited = 0
+
+    def write(self) -> str:
+        """The fleet; the commit."""
+        names = [f"app-{index:04d}" for index in range(self.apps)]
+        base = self.origin / "clusters" / "dev"
+        for app in names:
+            folder = base / "apps" / app
+            folder.mkdir(parents=True)
+            (folder / "app.yaml").write_text(DEPLOYMENT.format(app=app, version=1))
+            (folder / "kustomization.yaml").write_text("resources: [app.yaml]\n")
+        (base / "apps" / "kustomization.yaml").write_text("resources:\n" + "".join(f"- {app}\n" for app in names))
+        (base / "namespace.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: dev}\n")
+        (base / "kustomization.yaml").write_text("namespace: dev\nresources: [namespace.yaml, apps]\n")
+        self._git("init", "-q", "-b", "main")
+        return self.commit("the fleet")
+
+    def commit(self, message: str) -> str:
+        self._git("add", "-A")
+        self._git("commit", "-q", "-m", message)
+        return self._git("rev-parse", "HEAD").strip()
+
+    def change_one(self, app: int, version: int) -> str:
+        name = f"app-{app:04d}"
+        path = self.origin / "clusters" / "dev" / "apps" / name / "app.yaml"
+        path.write_text(DEPLOYMENT.format(app=name, version=version))
+        return self.commit(f"{name} version {version}")
+
+    def _git(self, *arguments: str) -> str:
+        who = {f"GIT_{role}_{key}": "bench" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+        environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": "/dev/null"}
+        return subprocess.run(
+            ["git", *arguments], cwd=self.origin, env=environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    @contextlib.asynccontextmanager
+    async def step(self, name: str) -> AsyncIterator[None]:
+        """Measure one step."""
+        self._read_audit()
+        own, server, started = _cpu(), self._server_cpu(), time.perf_counter()
+        yield
+        wall = time.perf_counter() - started
+        figures: dict[str, Any] = {
+            "step": name,
+            "seconds": round(wall, 3),
+            "cpu": round(_cpu() - own, 2),
+            "api_server_cpu": round(self._server_cpu() - server, 2),
+        }
+        await asyncio.sleep(0.3)
+        figures["requests"] = dict(self._read_audit())
+        self.figures.append(figures)
+        total = sum(figures["requests"].values())
+        print(
+            f"{name:34} {wall:8.3f} s   cpu {figures['cpu']:6.2f} s   api server {figures['api_server_cpu']:6.2f} s   "
+            f"{total:5} requests {figures['requests']}",
+            flush=True,
+        )
+
+    def _read_audit(self) -> collections.Counter[str]:
+        """The requests of this client since the last call, by verb, from the server's own log."""
+        assert self.server.audit_log is not None
+        counts: collections.Counter[str] = collections.Counter()
+        with self.server.audit_log.open("rb") as log:
+            log.seek(self._audited)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    break
+                self._audited += len(line)
+                entry = json.loads(line)
+                if entry.get("userAgent") == "penstock" and entry.get("verb") != "watch":
+                    dry = "?dryRun" if "dryRun=All" in entry["requestURI"] else ""
+                    counts[f"{entry['verb']}{dry}"] += 1
+        return counts
+
+    def _server_cpu(self) -> float:
+        total = 0.0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                text = stat.read_text()
+                if "(kube-apiserver" in text and str(os.getpid()) in _parents(text):
+                    fields = text.rpartition(")")[2].split()
+                    total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return total
+
+
+def _parents(stat: str) -> list[str]:
+    return [stat.rpartition(")")[2].split()[1]]
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+async def flux_model(bench: Bench, tree_commit: str, name: str) -> None:
+    """Apply the fleet the way kustomize-controller calls the API, object for object."""
+    mirror = git.Mirror(str(bench.origin), bench.folder / f"model-{name.replace(' ', '-')}", allow_local=True)
+    await mirror.fetch()
+    async with bench.step(name):
+        rendered = await asyncio.to_thread(
+            render.flux_build,
+            mirror.tree(tree_commit),
+            {"path": "./clusters/dev"},
+            name="dev",
+            namespace=NAMESPACE,
+            variables=None,
+        )
+        objects = planning.desired(rendered, Owner("dev", NAMESPACE))
+        slots = asyncio.Semaphore(4)
+
+        async def one(wanted: planning.Desired) -> None:
+            async with slots:
+                kind = await bench.cluster.resource(wanted.id.group, wanted.id.kind)
+                assert kind is not None
+                live = await bench.cluster.get(kind, wanted.id.namespace, wanted.id.name)
+                shown = await bench.cluster.apply(kind, wanted.manifest, field_manager=flux.FIELD_MANAGER, dry_run=True)
+                if live is None or planning.differs(live, shown):
+                    await bench.cluster.apply(kind, wanted.manifest, field_manager=flux.FIELD_MANAGER)
+
+        for first in (True, False):
+            async with asyncio.TaskGroup() as group:
+                for wanted in objects:
+                    if (wanted.id.kind == "Namespace") == first:
+                        group.create_task(one(wanted))
+
+
+async def ready(bench: Bench, revision: str) -> None:
+    """Wait until the Kustomization is Ready at a revision, by watch, so that waiting costs no requests."""
+    kind = await bench.cluster.resource(flux.KUSTOMIZE_GROUP, flux.KUSTOMIZATION)
+    assert kind is not None
+    listed = await bench.cluster.list(kind, NAMESPACE)
+
+    def done(manifest: dict[str, Any]) -> bool:
+        applied = (manifest.get("status") or {}).get("lastAppliedRevision", "")
+        return bool(applied.endswith(revision) and conditions_of(manifest).is_true(flux.READY))
+
+    if any(done(item) for item in listed.items):
+        return
+    async for event in bench.cluster.watch(kind, NAMESPACE, resource_version=listed.resource_version):
+        if event.kind == "MODIFIED" and done(event.object):
+            return
+
+
+async def penstock_steps(bench: Bench, commit: str) -> None:
+    for manifest in sync_objects():
+        kind = await bench.cluster.resource(*_group_kind(manifest))
+        assert kind is not None
+        await bench.cluster.apply(kind, manifest, field_manager="bench")
+    repositories = Repositories(bench.origin, bench.folder / "mirror")
+    manager = Manager(
+        bench.cluster, repositories=repositories, clock=SystemClock(), options=Options(artifacts=bench.folder / "artifacts")
+    )
+    task = asyncio.create_task(manager.run())
+    try:
+        async with bench.step("first apply"):
+            await ready(bench, commit)
+        await idle(manager)
+        for round_ in range(3):
+            async with bench.step(f"no-op reconcile {round_ + 1}"):
+                manager.reconcile(NAMESPACE, "dev")
+                await idle(manager)
+        for round_ in range(3):
+            commit = bench.change_one(round_, 2)
+            async with bench.step(f"one changed ConfigMap {round_ + 1}"):
+                manager.poke(URL)
+                await ready(bench, commit)
+            await idle(manager)
+        await drift(bench, manager)
+        async with bench.step("idle for 10 s"):
+            await asyncio.sleep(10)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    manager = Manager(
+        bench.cluster, repositories=repositories, clock=SystemClock(), options=Options(artifacts=bench.folder / "artifacts")
+    )
+    task = asyncio.create_task(manager.run())
+    try:
+        async with bench.step("restart, nothing changed"):
+            await manager.ready.wait()
+            await idle(manager)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def drift(bench: Bench, manager: Manager) -> None:
+    kind = await bench.cluster.resource("", "ConfigMap")
+    assert kind is not None
+    listed = await bench.cluster.list(kind, "dev", field_selector="metadata.name=app-0100-cfg")
+    async with bench.step("drift to corrected"):
+        await bench.cluster.patch(kind, "dev", "app-0100-cfg", {"data": {"env": "by hand"}}, kind="merge", field_manager="hand")
+        seen = 0
+        async for event in bench.cluster.watch(
+            kind, "dev", resource_version=listed.resource_version, field_selector="metadata.name=app-0100-cfg"
+        ):
+            seen += event.kind == "MODIFIED"
+            if seen and event.object.get("data", {}).get("env") == "dev":
+                break
+    await idle(manager)
+
+
+async def idle(manager: Manager) -> None:
+    while manager.busy:  # noqa: ASYNC110 - looking must not be part of what is measured
+        await asyncio.sleep(0.005)
+
+
+def sync_objects() -> list[dict[str, Any]]:
+    return [
+        {
+            "apiVersion": "source.toolkit.fluxcd.io/v1",
+            "kind": "GitRepository",
+            "metadata": {"name": "fleet", "namespace": NAMESPACE},
+            "spec": {"url": URL, "interval": "10m", "ref": {"branch": "main"}},
+        },
+        {
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": {"name": "dev", "namespace": NAMESPACE},
+            "spec": {
+                "interval": "10m",
+                "prune": True,
+                "path": "./clusters/dev",
+                "sourceRef": {"kind": "GitRepository", "name": "fleet"},
+            },
+        },
+    ]
+
+
+def _group_kind(manifest: dict[str, Any]) -> tuple[str, str]:
+    return manifest["apiVersion"].rpartition("/")[0], manifest["kind"]
+
+
+@contextlib.asynccontextmanager
+async def prepared(folder: Path, apps: int) -> AsyncIterator[tuple[Bench, str]]:
+    """A fresh API server with the fleet."""
+    folder.mkdir()
+    async with (
+        local.run(folder / "server", audit=True) as server,
+        connect_to(server.url, token=server.token, ca_path=server.ca_path) as cluster,
+    ):
+        await controllers.install(cluster)
+        bench = Bench(cluster, server, folder, apps)
+        bench.origin.mkdir()
+        yield bench, bench.write()
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--apps", type=int, default=333)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--no-model", action="store_true", help="leave out the Flux model")
+    chosen = parser.parse_args()
+    figures = []
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
+        if not chosen.no_model:
+            async with prepared(Path(folder) / "model", chosen.apps) as (bench, commit):
+                await flux_model(bench, commit, "Flux model: first apply")
+                await flux_model(bench, commit, "Flux model: no-op")
+                figures += bench.figures
+        async with prepared(Path(folder) / "penstock", chosen.apps) as (bench, commit):
+            await penstock_steps(bench, commit)
+            figures += bench.figures
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
