@@ -3,6 +3,7 @@
 build(tree, path, options, cache)        what `kustomize build` gives
 flux_build(tree, spec, ...)              what Flux's kustomize-controller would apply for a Kustomization
 emit(rendered)                           the YAML text of either
+printed(tree, path, options)             the YAML text of `build` and nothing else
 Cache()                                  what a warm process keeps between builds
 """
 
@@ -12,13 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penstock.render.caching import Cache
-    from penstock.render.engine import build, emit
+    from penstock.render.engine import build, emit, printed
     from penstock.render.flux import flux_build
     from penstock.render.options import Options
 
-__all__ = ["Cache", "Options", "build", "emit", "flux_build"]
+__all__ = ["Cache", "Options", "build", "emit", "flux_build", "printed"]
 
-_HOMES = {"Cache": "caching", "Options": "options", "build": "engine", "emit": "engine", "flux_build": "flux"}
+_HOMES = {
+    "Cache": "caching",
+    "Options": "options",
+    "build": "engine",
+    "emit": "engine",
+    "flux_build": "flux",
+    "printed": "engine",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from penstock.model.errors import InputError, Place, Problem
@@ -58,6 +59,21 @@ def _build(tree: Tree, path: str, options: Options, cache: Cache | None) -> Rend
     layer = open_root(work, path)
     resources = run(work, layer)
     return finished(work, resources, options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """A build as text only."""
+
+    data: bytes
+    warnings: tuple[Problem, ...]
+
+
+def printed(tree: Tree, path: str, options: Options = Options()) -> Printed:  # noqa: B008 - frozen
+    """The same bytes as `emit(build(...))`, without making the objects. Raises InputError."""
+    work = Build(Loader(tree, options.restriction), options, None)
+    resources = run(work, open_root(work, path))
+    return Printed(data=_printed(resources, options), warnings=tuple(work.warnings))
 
 
 def open_root(work: Build, path: str) -> Layer:
@@ -136,17 +152,22 @@ def _annotation(resource: Resource, key: str, value: Any) -> str:
 
 def finished(work: Build, resources: list[Resource], options: Options) -> Rendered:
     """The result value of a build. Raises InputError for output over the budget and for keys that are not strings."""
-    data = emit(resource.value for resource in resources)
-    if len(data) > options.max_output_bytes:
-        raise InputError(
-            [Problem(what=f"the output is larger than {options.max_output_bytes} bytes: {len(data)}", code="RenderBudget")]
-        )
+    data = _printed(resources, options)
     return Rendered(
         objects=tuple(_rendered(resource) for resource in resources),
         digest=loading.digest(data),
         inputs=work.loader.inputs,
         warnings=tuple(work.warnings),
     )
+
+
+def _printed(resources: list[Resource], options: Options) -> bytes:
+    data = emit(resource.value for resource in resources)
+    if len(data) > options.max_output_bytes:
+        raise InputError(
+            [Problem(what=f"the output is larger than {options.max_output_bytes} bytes: {len(data)}", code="RenderBudget")]
+        )
+    return data
 
 
 def _rendered(resource: Resource) -> RenderedObject:
