@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -23,6 +23,7 @@ _PAGE = 50
 _DRAFT = "WIP: "
 _DRAFTS = ("wip:", "[wip]")
 _LABEL_COLOR = "#1d76db"
+_SETTLED = timedelta(seconds=10)
 _CLOSING_TRIES = 3
 _CHECKING_TRIES, _CHECKING_PAUSE = 20, 0.25
 """Gitea looks for conflicts in the background after every push, and merges nothing meanwhile."""
@@ -120,6 +121,9 @@ class Gitea:
         self._rest = rest.Rest(session, f"{url.rstrip('/')}/api/v1", self._authorize, "Gitea")
         self._repo = f"/repos/{quote(self._owner, safe='')}/{quote(name, safe='')}"
         self._login = ""
+        self._known: dict[int, tuple[_Pull, bool]] = {}
+        """Every pull request as last seen, and whether its last change was long enough ago to rely on its time."""
+        self._reading = asyncio.Lock()
 
     async def _authorize(self) -> Mapping[str, str]:
         return {"Authorization": f"token {self._token if isinstance(self._token, str) else await self._token()}"}
@@ -130,15 +134,40 @@ class Gitea:
         return self._login
 
     async def pulls(self, *, state: Literal["open", "closed", "all"] = "open", head: str = "") -> Sequence[PullRequest]:
-        found = await self._rest.list(f"{self._repo}/pulls", _Pull, state=state, limit=_PAGE)
+        if state == "open":
+            found = await self._rest.items(f"{self._repo}/pulls", _Pull, state=state, limit=_PAGE)
+        else:
+            found = [pull for pull in await self._everything() if state == "all" or pull.state == "closed"]
         shown = [_pull(pull) for pull in found if head in ("", pull.head.ref)]
         return sorted(shown, key=lambda pull: -pull.number)
+
+    async def _everything(self) -> list[_Pull]:
+        """All pull requests there ever were; after the first time only what changed since is read.
+
+        The list comes newest change first, so a page with nothing new on it ends what is new. Times have whole seconds:
+        what had changed only a moment before it was read is not taken for known, but read again.
+        """
+        async with self._reading:
+            async for page in self._rest.pages(f"{self._repo}/pulls", _Pull, state="all", sort="recentupdate", limit=_PAGE):
+                now = self._rest.server_time
+                nothing_new = all(self._knows(pull) for pull in page)
+                for pull in page:
+                    before, _ = self._known.get(pull.number, (pull, False))
+                    if before.updated_at <= pull.updated_at:  # else the list moved under our reading
+                        self._known[pull.number] = (pull, now is not None and now - pull.updated_at > _SETTLED)
+                if nothing_new:
+                    break
+            return [pull for pull, _ in self._known.values()]
+
+    def _knows(self, pull: _Pull) -> bool:
+        known, settled = self._known.get(pull.number, (None, False))
+        return settled and known is not None and known.updated_at == pull.updated_at
 
     async def pull(self, number: int) -> PullRequest:
         found = await self._read(number)
         closed_by = ""
         if found.state == "closed" and not found.merged_at:
-            events = await self._rest.list(f"{self._repo}/issues/{number}/timeline", _Event, limit=_PAGE)
+            events = await self._rest.items(f"{self._repo}/issues/{number}/timeline", _Event, limit=_PAGE)
             closed_by = next((event.user.login for event in reversed(events) if event.type == "close" and event.user), "")
         return _pull(found, closed_by)
 
@@ -253,7 +282,7 @@ class Gitea:
         return RefusedError(f"pull request {number} conflicts with its base", code="MergeConflict", status=409)
 
     async def reviews(self, number: int) -> Sequence[Review]:
-        found = await self._rest.list(f"{self._repo}/pulls/{number}/reviews", _Review, limit=_PAGE)
+        found = await self._rest.items(f"{self._repo}/pulls/{number}/reviews", _Review, limit=_PAGE)
         return [_review(review) for review in sorted(found, key=lambda review: review.id) if review.state in _REVIEW]
 
     async def review(self, number: int, *, state: ReviewState, commit: CommitId, body: str = "") -> None:
@@ -263,7 +292,7 @@ class Gitea:
         await self._rest.request("POST", f"{self._repo}/pulls/{number}/reviews", body=wanted)
 
     async def comments(self, number: int) -> Sequence[Comment]:
-        found = await self._rest.list(f"{self._repo}/issues/{number}/comments", _Comment, limit=_PAGE)
+        found = await self._rest.items(f"{self._repo}/issues/{number}/comments", _Comment, limit=_PAGE)
         return [_comment(comment) for comment in sorted(found, key=lambda comment: comment.id)]
 
     async def comment(self, number: int, body: str) -> Comment:
@@ -273,7 +302,7 @@ class Gitea:
         await self._rest.request("PATCH", f"{self._repo}/issues/comments/{comment}", body={"body": body})
 
     async def statuses(self, sha: CommitId) -> Sequence[CommitStatus]:
-        found = await self._rest.list(f"{self._repo}/statuses/{sha}", _Status, limit=_PAGE)
+        found = await self._rest.items(f"{self._repo}/statuses/{sha}", _Status, limit=_PAGE)
         newest: dict[str, _Status] = {}
         for status in sorted(found, key=lambda status: status.id):
             newest[status.context] = status
@@ -286,11 +315,11 @@ class Gitea:
     async def team_members(self, team: str) -> Sequence[str]:
         """Gitea shows a team's members to that team, to owners of the organisation and to admins only (else 403)."""
         name = team.rpartition("/")[2]
-        found = await self._rest.list(f"/orgs/{quote(self._owner, safe='')}/teams", _Team, limit=_PAGE)
+        found = await self._rest.items(f"/orgs/{quote(self._owner, safe='')}/teams", _Team, limit=_PAGE)
         exact = [item for item in found if item.name.lower() == name.lower()]
         if not exact:
             raise RefusedError(f"{self._owner} has no team {team!r}", code="NotFound", status=404)
-        members = await self._rest.list(f"/teams/{exact[0].id}/members", _User, limit=_PAGE)
+        members = await self._rest.items(f"/teams/{exact[0].id}/members", _User, limit=_PAGE)
         return sorted(member.login for member in members)
 
     async def _read(self, number: int) -> _Pull:
@@ -304,7 +333,7 @@ class Gitea:
         """The ids of labels by name; missing ones are made."""
         if not names:
             return []
-        known = {label.name: label.id for label in reversed(await self._rest.list(f"{self._repo}/labels", _Label, limit=_PAGE))}
+        known = {label.name: label.id for label in reversed(await self._rest.items(f"{self._repo}/labels", _Label, limit=_PAGE))}
         for name in names:
             if name not in known:
                 wanted = {"name": name, "color": _LABEL_COLOR}

@@ -153,7 +153,7 @@ class GitHub:
 
     async def pulls(self, *, state: Literal["open", "closed", "all"] = "open", head: str = "") -> Sequence[PullRequest]:
         from_branch = f"{self._owner}:{head}" if head else ""
-        found = await self._rest.list(f"{self._repo}/pulls", _Pull, state=state, head=from_branch, per_page=_PAGE)
+        found = await self._rest.items(f"{self._repo}/pulls", _Pull, state=state, head=from_branch, per_page=_PAGE)
         return sorted((_pull(pull) for pull in found), key=lambda pull: -pull.number)
 
     async def pull(self, number: int) -> PullRequest:
@@ -227,7 +227,7 @@ class GitHub:
         return error
 
     async def reviews(self, number: int) -> Sequence[Review]:
-        found = await self._rest.list(f"{self._repo}/pulls/{number}/reviews", _Review, per_page=_PAGE)
+        found = await self._rest.items(f"{self._repo}/pulls/{number}/reviews", _Review, per_page=_PAGE)
         done = [review for review in found if review.state in _REVIEWS and review.submitted_at is not None]
         return [_review(review) for review in sorted(done, key=lambda review: review.id)]
 
@@ -238,7 +238,7 @@ class GitHub:
         await self._rest.request("POST", f"{self._repo}/pulls/{number}/reviews", body=wanted)
 
     async def comments(self, number: int) -> Sequence[Comment]:
-        found = await self._rest.list(f"{self._repo}/issues/{number}/comments", _Comment, per_page=_PAGE)
+        found = await self._rest.items(f"{self._repo}/issues/{number}/comments", _Comment, per_page=_PAGE)
         return [_comment(comment) for comment in sorted(found, key=lambda comment: comment.id)]
 
     async def comment(self, number: int, body: str) -> Comment:
@@ -248,7 +248,7 @@ class GitHub:
         await self._rest.request("PATCH", f"{self._repo}/issues/comments/{comment}", body={"body": body})
 
     async def statuses(self, sha: CommitId) -> Sequence[CommitStatus]:
-        found = await self._rest.list(f"{self._repo}/commits/{sha}/statuses", _Status, per_page=_PAGE)
+        found = await self._rest.items(f"{self._repo}/commits/{sha}/statuses", _Status, per_page=_PAGE)
         newest: dict[str, CommitStatus] = {}
         for status in found:  # newest first
             newest.setdefault(status.context, _status(status))
@@ -267,7 +267,7 @@ class GitHub:
 
     async def team_members(self, team: str) -> Sequence[str]:
         slug = quote(team.rpartition("/")[2], safe="")
-        found = await self._rest.list(f"/orgs/{quote(self._owner, safe='')}/teams/{slug}/members", _User, per_page=_PAGE)
+        found = await self._rest.items(f"/orgs/{quote(self._owner, safe='')}/teams/{slug}/members", _User, per_page=_PAGE)
         return sorted(member.login for member in found)
 
     async def _check_runs(self, sha: CommitId) -> list[_CheckRun]:

@@ -125,7 +125,7 @@ class GitLab:
     async def pulls(self, *, state: Literal["open", "closed", "all"] = "open", head: str = "") -> Sequence[PullRequest]:
         wanted = "all" if state == "closed" else _STATES[state]  # GitLab's 'closed' leaves out merged ones
         path = f"{self._project}/merge_requests"
-        found = await self._rest.list(path, _Merge, state=wanted, source_branch=head, scope="all", per_page=_PAGE)
+        found = await self._rest.items(path, _Merge, state=wanted, source_branch=head, scope="all", per_page=_PAGE)
         shown = [_pull(merge) for merge in found]
         if state == "closed":
             shown = [pull for pull in shown if pull.state != "open"]
@@ -218,13 +218,13 @@ class GitLab:
             return []
         if any(approval.approved_at is None for approval in approvals):
             approvals = await self._dated(path, approvals)
-        versions = await self._rest.list(f"{path}/versions", _Version, per_page=_PAGE)
+        versions = await self._rest.items(f"{path}/versions", _Version, per_page=_PAGE)
         found = [_approval(approval, versions) for approval in approvals if approval.approved_at is not None]
         return sorted(found, key=lambda review: review.when)
 
     async def _dated(self, path: str, approvals: Sequence[_Approval]) -> list[_Approval]:
         """Before 18.5 GitLab tells when somebody approved only in a system note; an approval without one does not count."""
-        notes = await self._rest.list(f"{path}/notes", _Note, sort="asc", order_by="created_at", per_page=_PAGE)
+        notes = await self._rest.items(f"{path}/notes", _Note, sort="asc", order_by="created_at", per_page=_PAGE)
         when = {_name(note.author): note.created_at for note in notes if note.system and note.body.startswith("approved this")}
         return [_Approval(user=one.user, approved_at=one.approved_at or when.get(one.user.username)) for one in approvals]
 
@@ -240,7 +240,7 @@ class GitLab:
 
     async def comments(self, number: int) -> Sequence[Comment]:
         path = f"{self._project}/merge_requests/{number}/notes"
-        found = await self._rest.list(path, _Note, sort="asc", order_by="created_at", per_page=_PAGE)
+        found = await self._rest.items(path, _Note, sort="asc", order_by="created_at", per_page=_PAGE)
         return [_comment(note, number) for note in sorted(found, key=lambda note: note.id) if not note.system]
 
     async def comment(self, number: int, body: str) -> Comment:
@@ -253,7 +253,7 @@ class GitLab:
         await self._rest.request("PUT", f"{self._project}/merge_requests/{number}/notes/{note}", body={"body": body})
 
     async def statuses(self, sha: CommitId) -> Sequence[CommitStatus]:
-        found = await self._rest.list(f"{self._project}/repository/commits/{sha}/statuses", _Status, per_page=_PAGE)
+        found = await self._rest.items(f"{self._project}/repository/commits/{sha}/statuses", _Status, per_page=_PAGE)
         return [_status(status) for status in sorted(found, key=lambda status: status.name)]
 
     async def set_status(self, sha: CommitId, status: CommitStatus) -> None:
@@ -273,7 +273,7 @@ class GitLab:
                 raise
 
     async def team_members(self, team: str) -> Sequence[str]:
-        found = await self._rest.list(f"/groups/{quote(team, safe='')}/members/all", _User, per_page=_PAGE)
+        found = await self._rest.items(f"/groups/{quote(team, safe='')}/members/all", _User, per_page=_PAGE)
         return sorted({member.username for member in found})
 
     async def _read(self, number: int) -> _Merge:

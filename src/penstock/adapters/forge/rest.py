@@ -14,6 +14,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -66,19 +67,24 @@ class Rest:
         self._root = root.rstrip("/")
         self._authorize = authorize
         self._name = name
+        self.server_time: datetime | None = None
+        """What the server's clock said with its newest answer."""
 
     async def get[T](self, path: str, shape: type[T], **query: object) -> T:
         return decode((await self.request("GET", path, query=query)).body, shape)
 
-    async def list[T](self, path: str, shape: type[T], *, most: int = 0, **query: object) -> list[T]:
-        """All items of a paginated list (or the first `most`), following `Link: rel="next"` to its end."""
-        found: list[T] = []
+    async def items[T](self, path: str, shape: type[T], **query: object) -> list[T]:
+        """All items of a paginated list, following `Link: rel="next"` to its end."""
+        return [item async for page in self.pages(path, shape, **query) for item in page]
+
+    async def pages[T](self, path: str, shape: type[T], **query: object) -> AsyncIterator[list[T]]:
+        """The same, page by page, as long as the caller wants more."""
         url: str | None = self._url(path, query)
         for _ in range(_PAGES):
-            if url is None or (most and len(found) >= most):
-                return found[:most] if most else found
+            if url is None:
+                return
             answer = await self._reading("GET", url)
-            found += decode(answer.body, list[shape])  # type: ignore[valid-type]
+            yield decode(answer.body, list[shape])  # type: ignore[valid-type]
             url = self._next(answer, url)
         raise RefusedError(f"{self._name} has more than {_PAGES} pages of {path}", code="TooLarge")
 
@@ -125,6 +131,7 @@ class Rest:
             raise BusyError(f"{self._name} did not answer {what}: {why}", code="Unreachable") from None
         if response.status >= 300:
             raise self._refusal(response.status, dict(response.headers), content, what)
+        self.server_time = _date(response.headers.get("Date", ""))
         return Answer(status=response.status, body=content, headers=response.headers)
 
     async def _content(self, response: aiohttp.ClientResponse, what: str) -> bytes:
@@ -203,6 +210,13 @@ def _message(content: bytes) -> str:
             item if isinstance(item, str) else str(item.get("message", "")) for item in items if isinstance(item, str | dict)
         ]
     return plain("; ".join(dict.fromkeys(part for part in parts if part)), limit=300)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None
 
 
 def _limited(headers: Mapping[str, str], said: str) -> bool:

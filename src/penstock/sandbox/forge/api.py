@@ -268,6 +268,8 @@ class Api:
         found = self._store.pulls(repository.id, state)
         if base := request.query.get("base_branch"):
             found = [pull for pull in found if pull.base == base]
+        if request.query.get("sort") == "recentupdate":
+            found.sort(key=lambda pull: pull.updated, reverse=True)
         return self._page(request, found, lambda pull: self._shapes.pull(repository, pull))
 
     async def open_pull(self, request: web.Request) -> web.Response:

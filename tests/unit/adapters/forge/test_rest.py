@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -139,3 +140,42 @@ async def test_a_url_that_is_not_a_forges_is_refused(url: str) -> None:
             async with forges.connect(kind, url, "o/r", token="t"):  # type: ignore[arg-type]
                 pass
         assert "pw" not in str(refused.value)
+
+
+def pull(number: int, updated: str, **changes: Any) -> dict[str, Any]:
+    """A pull request of Gitea, as little of it as the adapter reads."""
+    branch = {"ref": f"b-{number}", "sha": "a" * 40}
+    return {
+        "number": number, "title": f"t-{number}", "state": "closed", "html_url": "u",
+        "head": branch, "base": branch | {"ref": "main"}, "created_at": updated, "updated_at": updated,
+    } | changes  # fmt: skip
+
+
+async def test_long_history_is_read_once_and_then_only_its_news(scripted: Any) -> None:
+    old = [pull(number, f"2026-01-{number:02}T00:00:00Z") for number in range(28, 0, -1)]
+    link = {"Link": f'<{scripted.url}/api/v1/repos/o/r/pulls?page=2>; rel="next"'}
+    scripted.on(PULLS, (200, old[:14], link), (200, old[14:], {}))
+    async with connect(scripted) as forge:
+        assert [one.number for one in await forge.pulls(state="closed")] == list(range(28, 0, -1))
+        assert len(scripted.asked) == 2
+
+        scripted.asked.clear()
+        scripted.on(PULLS, (200, old[:14], link), (200, [], {}))
+        assert len(await forge.pulls(state="closed")) == 28
+        assert len(scripted.asked) == 1, "nothing is new on the first page"
+
+        scripted.asked.clear()
+        changed = pull(3, "2026-02-01T00:00:00Z", title="reopened", state="open")
+        scripted.on(PULLS, (200, [changed, *old[:13]], link), (200, [one for one in old[13:] if one["number"] != 3], {}))
+        found = await forge.pulls(state="all")
+        assert [one.title for one in found if one.number == 3] == ["reopened"]
+        assert len(await forge.pulls(state="closed")) == 27
+        assert len(found) == 28
+
+
+async def test_what_changed_a_moment_ago_is_read_again(scripted: Any) -> None:
+    fresh = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    scripted.on(PULLS, [pull(1, fresh)], [pull(1, fresh, title="changed within the same second")])
+    async with connect(scripted) as forge:
+        await forge.pulls(state="all")
+        assert [one.title for one in await forge.pulls(state="all")] == ["changed within the same second"]
