@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from penstock import source
-from penstock.app import build
+from penstock.app import build, flux_schema
 from penstock.model import errors
 from penstock.model.errors import Problem
 from penstock.model.pipeline import Environment
 from penstock.model.tree import Tree
-from penstock.render import references
+from penstock.render import names, references
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +37,10 @@ class Report:
 def repository(tree: Tree) -> Report:
     """Check everything. Raises InputError when there is no environment at all, since then nothing was checked."""
     found = source.discover(tree)
-    if not found.environments and not found.problems:
-        raise errors.invalid(
-            "this is not a multi-environment repository: no clusters/*/kustomization.yaml, no penstock.yaml",
-            hint="penstock init writes one",
-            code="NoEnvironments",
-        )
+    if not found.environments and not found.declared:
+        raise errors.InputError(found.problems)
     problems = list(found.problems)
+    problems += flux_schema.problems(tree, (path for environment in found.environments for path in environment.paths))
     for environment in found.environments:
         problems += _environment(tree, environment)
     return Report(
@@ -56,10 +53,12 @@ def _environment(tree: Tree, environment: Environment) -> list[Problem]:
         built = build.environment(tree, environment)
     except errors.InputError as error:
         return list(error.problems)
-    return [*built.warnings, *references.dangling(built.objects)]
+    return [*built.warnings, *names.problems(built.objects), *references.dangling(built.objects)]
 
 
 def _in_file_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Each finding once: a base that several environments share would say it several times."""
-    nowhere = errors.Place(path="")
-    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.where or nowhere, problem.what)))
+    """Each finding once, with the first way that led to it: a base that several environments share would say it each time."""
+    once: dict[tuple[errors.Place, str], Problem] = {}
+    for problem in problems:
+        once.setdefault((problem.where or errors.Place(path=""), problem.what), problem)
+    return tuple(once[key] for key in sorted(once))

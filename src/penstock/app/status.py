@@ -11,9 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.controllers.promotion_cases import Case, Survey
-from penstock.controllers.promotion_history import unit_paths
 from penstock.controllers.promotion_survey import Surveyor
-from penstock.model.errors import InputError
 from penstock.model.pipeline import REMAINDER, Environment
 from penstock.model.values import CommitId, EnvName
 from penstock.promote import change, evidence, gates
@@ -145,7 +143,7 @@ def _cell(looking: Surveyor, survey: Survey, environment: Environment, unit: str
     if found.state == "unknown":
         applied = survey.tip
     origin = looking.history.origin(environment, unit, applied, survey.repository)
-    health, problem = _health(looking, survey, environment, unit, found, (seen.manifest if seen else None) or {})
+    health, problem = _health(found, (seen.manifest if seen else None) or {})
     if health == "failing":
         state = "failing"
     elif health == "unknown":
@@ -172,15 +170,8 @@ def alone(looking: Surveyor, survey: Survey, environment: Environment) -> change
     return change.Pair(source=environment, target=environment, base=None, base_commit=None, tree=tree)
 
 
-def _health(
-    looking: Surveyor,
-    survey: Survey,
-    environment: Environment,
-    unit: str,
-    found: evidence.Evidence,
-    manifest: Mapping[str, Any],
-) -> tuple[str, str]:
-    """(health, problem): an environment that fails because of one app does not make the others fail."""
+def _health(found: evidence.Evidence, manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """(health, problem)."""
     match found.state:
         case "healthy":
             return "healthy", ""
@@ -188,12 +179,9 @@ def _health(
             return "unknown", found.reason
         case "waiting":
             return "syncing", found.reason
-    message = _ready_message(manifest)
-    named = _named_objects(looking, survey, environment, message)
-    if named and unit not in named:
-        others = ", ".join(sorted(one for one in named if one != REMAINDER)) or "the environment"
-        return "healthy", f"({others} holds the environment up)"
-    return "failing", _short(message) or found.reason
+    # A failure of one object is told by itself; any other by the words of its Kustomization.
+    own = found.reason if "/" in found.reason.split(" ", 1)[0] else _short(_ready_message(manifest)) or found.reason
+    return "failing", own
 
 
 def _ready_message(manifest: Mapping[str, Any]) -> str:
@@ -204,25 +192,6 @@ def _ready_message(manifest: Mapping[str, Any]) -> str:
 def _short(message: str, limit: int = 160) -> str:
     line = " ".join(message.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def _named_objects(looking: Surveyor, survey: Survey, environment: Environment, message: str) -> set[str]:
-    """The units whose objects a failure names ('Job/shop/report status: …')."""
-    seen = survey.seen.get(environment.name)
-    if seen is None or "/" not in message:
-        return set()
-    try:
-        objects = looking.renderer.at(survey.tip, environment, seen).objects
-    except InputError:
-        return set()
-    units = [(one.name, unit_paths(environment, one.name)) for one in environment.units if one.kind == "app"]
-    found: set[str] = set()
-    words = set(message.replace("'", " ").replace(",", " ").replace("[", " ").replace("]", " ").split())
-    for one in objects:
-        if str(one.id) in words:
-            path = one.origin.place.path
-            found.add(next((name for name, paths in units if path.startswith(tuple(f"{p}/" for p in paths))), REMAINDER))
-    return found
 
 
 def _pending(case: Case | None, survey: Survey) -> Pending | None:
