@@ -359,16 +359,18 @@ class Editor:
         comments = "\n".join(line.strip() for line in text[head:start].split("\n") if line.strip())
         if comments and (index or old is not self.target.root) and drops_head(index, comments):
             start = head
+        # Lines in front of everything that stays go with the newline behind them, all others with the one before: so no
+        # two removals overlap, and what comes in behind an entry keeps its place when that entry's last line goes.
+        if index < min(kept):
+            for _ in range(layout.blank_below(text, stop)):
+                stop = line_end(text, stop + 1)
+            self.splice(start, stop + 1, "")
+            return
         blank = layout.blank_above(text, start, floor)
         if blank and (layout.blank_below(text, stop) or stop >= len(text) - 1):
             for _ in range(blank):
                 start = line_start(text, start - 1)
-        # Lines in front of everything that stays go with the newline behind them, all others with the one before: so no
-        # two removals overlap, and what comes in behind an entry keeps its place when that entry's last line goes.
-        if index < min(kept):
-            self.splice(start, stop + 1, "")
-        else:
-            self.splice(max(start - 1, 0), stop, "")
+        self.splice(max(start - 1, 0), stop, "")
 
     def _empty(self, old: Mapping | Sequence, drops_head: DropsHead) -> None:
         """Nothing is left of a block collection: it becomes {} or [], with the target's own comments under it."""
