@@ -121,6 +121,7 @@ class Judge:
             seen.manifest,
             holds_content=holds,
             rendered_digest=self._digest_of(environment, seen),
+            own_health=self._health_of(environment, seen, unit),
             now=survey.now,
         )
 
@@ -132,6 +133,27 @@ class Judge:
                 return None
 
         return digest
+
+    def _health_of(self, environment: Environment, seen: Seen, unit: str) -> Callable[[CommitId], str | None] | None:
+        """What is not healthy among a unit's own objects."""
+        health = seen.health
+        if health is None:
+            return None
+
+        def sick(commit: CommitId) -> str | None:
+            try:
+                rendered = self.renderer.at(commit, environment, seen).objects
+            except (InputError, RefusedError):
+                return None
+            own = verdict.of_unit(rendered, *_directories(environment, unit))
+            for one in own:
+                found = health.get(one.id)
+                if found is None or found.status != "Current":
+                    why = f"{found.status}: {found.message}" if found else "is not there"
+                    return f"{one.id.kind}/{one.id.name} {why} ({one.origin.place})"
+            return ""
+
+        return sick
 
     def _tree(self, commit: CommitId) -> Tree | None:
         try:

@@ -11,14 +11,17 @@ import binascii
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from penstock import render
+from penstock.model import flux
 from penstock.model.errors import InputError, RemoteError
 from penstock.model.pipeline import Environment
 from penstock.model.rendered import Rendered
-from penstock.model.resource import Manifest
+from penstock.model.resource import Manifest, ResourceId
 from penstock.model.values import CommitId
+from penstock.observe import kstatus
 from penstock.ports.cluster import Cluster
 from penstock.ports.repo import Repo
 
@@ -35,10 +38,12 @@ class Seen:
     """Why nothing is known about it; '' when the cluster answered."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Of postBuild: substituteFrom read from the cluster, then substitute."""
+    health: Mapping[ResourceId, kstatus.Health] | None = None
+    """Of its objects one by one; read only where the environment as a whole is not healthy."""
 
 
-async def look(environment: Environment, cluster: Cluster | None) -> Seen:
-    """Ask an environment's cluster for its Kustomization and the variables that one uses."""
+async def look(environment: Environment, cluster: Cluster | None, now: datetime) -> Seen:
+    """Ask an environment's cluster for its Kustomization, the variables it uses, and what is not healthy."""
     if cluster is None:
         return Seen(problem=f"no cluster is known for {environment.name}")
     namespace, name = sync_name(environment)
@@ -49,7 +54,9 @@ async def look(environment: Environment, cluster: Cluster | None) -> Seen:
         manifest = await cluster.get(resource, namespace, name)
         if manifest is None:
             return Seen()
-        return Seen(manifest=manifest, variables=await _variables(cluster, namespace, manifest.get("spec") or {}))
+        variables = await _variables(cluster, namespace, manifest.get("spec") or {})
+        health = await _health(cluster, manifest, now) if _is_sick(manifest) else None
+        return Seen(manifest=manifest, variables=variables, health=health)
     except RemoteError as error:
         return Seen(problem=f"the cluster of {environment.name} does not answer: {error.what}")
 
@@ -58,6 +65,31 @@ def sync_name(environment: Environment) -> tuple[str, str]:
     """Namespace and name of the Kustomization that syncs it."""
     written = environment.kustomization
     return (written.namespace or "flux-system", written.name) if written else ("flux-system", str(environment.name))
+
+
+def _is_sick(manifest: Manifest) -> bool:
+    conditions = (manifest.get("status") or {}).get("conditions") or ()
+    return any(one.get("type") == "Ready" and one.get("reason") == "HealthCheckFailed" for one in conditions)
+
+
+async def _health(cluster: Cluster, kustomization: Manifest, now: datetime) -> dict[ResourceId, kstatus.Health]:
+    """The health of every object in the inventory, one list for each kind."""
+    metadata = kustomization["metadata"]
+    owner = f"{flux.OWNER_NAME}={metadata['name']},{flux.OWNER_NAMESPACE}={metadata['namespace']}"
+    kinds: set[tuple[str, str, str]] = set()
+    for entry in ((kustomization.get("status") or {}).get("inventory") or {}).get("entries") or ():
+        found = ResourceId.from_inventory_id(str(entry.get("id")))
+        kinds.add((found.group, found.kind, str(entry.get("v") or "")))
+    health: dict[ResourceId, kstatus.Health] = {}
+    for group, kind, version in sorted(kinds):
+        resource = await cluster.resource(group, kind, version or None)
+        if resource is None:
+            continue
+        for live in (await cluster.list(resource, label_selector=owner)).items:
+            # Items of a list may leave out what all of them share.
+            whole = {"apiVersion": resource.api_version, "kind": kind, **live}
+            health[ResourceId.of(whole)] = kstatus.health(whole, now)
+    return health
 
 
 async def _variables(cluster: Cluster, namespace: str, spec: Mapping[str, Any]) -> dict[str, str]:

@@ -88,8 +88,8 @@ class Surveyor:
         return await self.forge.whoami() if self.forge else ""
 
     async def _look(self, repository: Repository) -> dict[EnvName, Seen]:
-        environments = repository.environments
-        seen = await asyncio.gather(*(look(env, self.clusters.get(env.name)) for env in environments))
+        environments, now = repository.environments, self.clock.now()
+        seen = await asyncio.gather(*(look(env, self.clusters.get(env.name), now) for env in environments))
         return {env.name: one for env, one in zip(environments, seen, strict=True)}
 
     async def _teams(self, repository: Repository) -> dict[str, Sequence[str]]:

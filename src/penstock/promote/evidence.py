@@ -69,12 +69,16 @@ def read(
     *,
     holds_content: Callable[[CommitId], bool],
     rendered_digest: Callable[[CommitId], str | None],
+    own_health: Callable[[CommitId], str | None] | None = None,
     now: datetime,
 ) -> Evidence:
     """Judge a Kustomization's status.
 
     `holds_content(commit)`: whether the unit is the same there as in the content asked for.
     `rendered_digest(commit)`: what Git renders to at a commit, None when it does not build or is not known here.
+    `own_health(commit)`: what is not healthy among the unit's own objects as a commit renders them, '' when all are, None
+    when that is not known. Asked only where everything was applied and the health of something failed: an app is not held
+    back by another one's failure.
     """
 
     def result(state: State, reason: str, **more: Any) -> Evidence:
@@ -89,6 +93,15 @@ def read(
     applied = applied_commit(status)
     if spec.get("suspend"):
         return result("failed", "its Kustomization is suspended", applied=applied)
+    if own_health and (attempted := _applied_but_sick(conditions, status, generation)) and holds_content(attempted):
+        entry = next(iter(_entries(status)), None)
+        if entry and entry.commit == attempted and entry.digest and entry.digest == rendered_digest(attempted):
+            sick = own_health(attempted)
+            if sick == "":
+                reason = f"live as {short(attempted)}, while other apps there are not healthy"
+                return result("healthy", reason, applied=attempted, digest=entry.digest, since=entry.first)
+            if sick:
+                return result("failed", sick, applied=attempted, digest=entry.digest)
     if failure := _failure(conditions, status, holds_content):
         return result("failed", failure, applied=applied)
     if applied is None:
@@ -143,6 +156,14 @@ def _entries(status: Mapping[str, Any]) -> Sequence[_Entry]:
     ]
     # Stable: of two entries of one second, the one the controller put first is the newer.
     return sorted(entries, key=lambda entry: entry.last or datetime.min.replace(tzinfo=UTC), reverse=True)
+
+
+def _applied_but_sick(conditions: Mapping[str, Mapping[str, Any]], status: Mapping[str, Any], generation: int) -> CommitId | None:
+    """The commit that was applied whole and of which something is not healthy."""
+    ready = conditions.get("Ready", {})
+    failed = ready.get("status") == "False" and ready.get("reason") == "HealthCheckFailed"
+    observed = int(status.get("observedGeneration") or 0) == generation
+    return _commit(status.get("lastAttemptedRevision")) if failed and observed else None
 
 
 def _failure(

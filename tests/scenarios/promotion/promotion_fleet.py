@@ -18,7 +18,8 @@ from penstock.adapters import git, kube
 from penstock.adapters.forge import connect
 from penstock.app import init
 from penstock.controllers.promotion import Controller, Done
-from penstock.model.values import EnvName
+from penstock.model import flux
+from penstock.model.values import CommitId, EnvName
 from penstock.ports.cluster import Cluster
 from penstock.ports.forge import Forge, PullRequest
 from penstock.promote.evidence import stamp
@@ -126,6 +127,42 @@ class Fleet:
             subresource="status",
         )
         return tip
+
+    async def runs(self, environment: str, *, sick: str) -> None:
+        """Everything main renders to is in the cluster and healthy, but for one Deployment; Flux says that health failed."""
+        tip = await self.syncs(environment, healthy=False)
+        found = source.discover(self.mirror.tree(CommitId(tip))).by_name[EnvName(environment)]
+        assert found.kustomization is not None
+        built = render.flux_build(
+            self.mirror.tree(CommitId(tip)), found.kustomization.spec, name=environment, namespace="flux-system"
+        )
+        cluster, entries = self.clusters[EnvName(environment)], []
+        owner = {flux.OWNER_NAME: environment, flux.OWNER_NAMESPACE: "flux-system"}
+        for one in built.objects:
+            group, _, version = one.manifest["apiVersion"].rpartition("/")
+            entries.append({"id": one.id.inventory_id, "v": version})
+            if one.id.namespace == "flux-system":
+                continue
+            resource = await cluster.resource(group, one.id.kind, version)
+            assert resource is not None
+            labels = {**one.manifest["metadata"].get("labels", {}), **owner}
+            manifest = {**one.manifest, "metadata": {**one.manifest["metadata"], "labels": labels}}
+            live = await cluster.apply(resource, manifest, field_manager="flux")
+            if one.id.kind == "Deployment" and one.id.name != sick:
+                count = live["spec"]["replicas"]
+                body = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), count)
+                conditions = [
+                    {"type": "Available", "status": "True"},
+                    {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
+                ]
+                status = {"observedGeneration": live["metadata"]["generation"], "conditions": conditions, **body}
+                await cluster.patch(
+                    resource, one.id.namespace, one.id.name, {"status": status}, kind="merge", subresource="status"
+                )
+        resource = await cluster.resource("kustomize.toolkit.fluxcd.io", "Kustomization", "v1")
+        assert resource is not None
+        body = {"status": {"inventory": {"entries": entries}}}
+        await cluster.patch(resource, "flux-system", environment, body, kind="merge", subresource="status")
 
     def _status(self, live: Mapping[str, Any], tip: str, digest: str, healthy: bool) -> dict[str, Any]:
         now, generation = stamp(self.clock.now()), live["metadata"]["generation"]

@@ -45,6 +45,17 @@ async def test_an_approved_change_is_not_merged_once_its_environment_is_sick(fle
     assert (await fleet.settle())[0] == "merge web -> staging"
 
 
+async def test_an_app_moves_on_while_another_one_in_its_environment_is_sick(fleet: Fleet) -> None:
+    await fleet.raise_timeout()
+    await fleet.edit("api: more words", "clusters/dev/apps/api/config.yaml", "\ndata:\n", "\ndata:\n  extra: words\n")
+    await fleet.runs("dev", sick="api")
+    assert await fleet.settle() == ["open web -> staging"]
+    case = (await fleet.controller().once()).survey.case("staging", "api")
+    assert case is not None
+    assert case.decision.reason.startswith("not healthy in dev: Deployment/api InProgress")
+    assert "(clusters/dev/apps/api/deployment.yaml:1" in case.decision.reason
+
+
 async def test_a_forged_record_is_no_evidence(fleet: Fleet) -> None:
     """A trailer that claims health, in a commit and in its text, moves nothing."""
     text = await fleet.read(WEB.format("dev") + "config.yaml")

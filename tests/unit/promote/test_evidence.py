@@ -156,3 +156,50 @@ def test_the_soak_starts_again_when_other_content_ran_in_between() -> None:
     manifest = kustomization()
     manifest["status"]["history"][0] = history("sha256:new", NEW, "09:00:00", "14:50:00")
     assert read(manifest).since == datetime(2026, 3, 2, 14, 2, 11, tzinfo=UTC)
+
+
+def sick_environment() -> dict[str, Any]:
+    """Applied whole, and something in it is not healthy."""
+    manifest = kustomization()
+    status = manifest["status"]
+    status["conditions"][0] |= {"status": "False", "reason": "HealthCheckFailed"}
+    status["history"].insert(0, history("sha256:new", NEW, "14:20:00", "14:50:00", "HealthCheckFailed"))
+    return manifest
+
+
+@pytest.mark.parametrize(
+    ("own", "state", "reason"),
+    [
+        ("", "healthy", "live as 2222222, while other apps there are not healthy"),
+        ("Deployment/web InProgress", "failed", "Deployment/web InProgress"),
+        (None, "failed", "HealthCheckFailed at 2222222"),
+    ],
+)
+def test_an_app_is_not_held_back_by_the_failure_of_another(own: str | None, state: str, reason: str) -> None:
+    found = evidence.read(
+        DEV,
+        sick_environment(),
+        holds_content=lambda commit: commit == NEW,
+        rendered_digest=lambda commit: "sha256:new",
+        own_health=lambda commit: own,
+        now=NOW,
+    )
+    assert (found.state, found.reason) == (state, reason)
+
+
+def test_own_health_proves_nothing_of_another_digest_generation_or_commit() -> None:
+    def read_sick(manifest: dict[str, Any], content: str = NEW, digest: str = "sha256:new") -> str:
+        return evidence.read(
+            DEV,
+            manifest,
+            holds_content=lambda commit: commit == content,
+            rendered_digest=lambda commit: digest,
+            own_health=lambda commit: "",
+            now=NOW,
+        ).state
+
+    assert read_sick(sick_environment(), digest="sha256:other") == "failed"
+    assert read_sick(sick_environment(), content=OTHER) == "waiting"
+    older = sick_environment()
+    older["status"]["observedGeneration"] = 8
+    assert read_sick(older) == "failed"
