@@ -41,6 +41,7 @@ Outcome = command.Finished | TransientError
 _WATCHED = ("refs/heads/", "refs/tags/", "refs/notes/")
 _KEEP = "refs/penstock/keep/"
 _NOTE_TRIES = 10
+_CROWD = 1000
 _TIDY_EVERY, _TIDY_SECONDS = 50, 600.0
 
 
@@ -79,6 +80,8 @@ class Mirror(Reader):
         self._lock = asyncio.Lock()
         self._held: Credentials | None = None
         self._downloads = 0
+        self._crowded = False
+        """The remote has so many refs of other kinds (refs/pull) that listing them at every look is a burden."""
         self.rewrites: tuple[Rewrite, ...] = ()
         """What the last fetch found rewritten or deleted."""
         if not (folder / "HEAD").exists():
@@ -297,16 +300,29 @@ class Mirror(Reader):
     async def _remote_refs(self, names: Iterable[str] = ()) -> dict[str, CommitId]:
         """The remote's refs we mirror (or just those named), without objects being moved."""
         wanted = tuple(names)
-        finished = await self._git_run("ls-remote", "--refs", "--end-of-options", self.url, *(wanted or self._patterns()))
+        few = self._crowded and not any(name.startswith("refs/notes/") for name in wanted)
+        asked = ("--heads", "--tags") if few else ()
+        finished = await self._git_run("ls-remote", "--refs", *asked, "--end-of-options", self.url)
         self._require(finished, f"reading the refs of {self.url}")
         if not finished.stdout and self.address.scheme in ("http", "https"):
             await self._spoke_git()
         found: dict[str, CommitId] = {}
+        others = 0
         for line in finished.stdout.splitlines():
             commit, _, name = line.decode("utf-8", "surrogateescape").partition("\t")
             if (name in wanted) if wanted else self._mirrored(name):
                 found[name] = CommitId(commit)
+            else:
+                others += 1
+        if not wanted:
+            found |= await self._remote_notes() if few else {}
+            self._crowded = self._crowded or others > _CROWD
         return found
+
+    async def _remote_notes(self) -> dict[str, CommitId]:
+        """The notes of a remote too crowded to list: git lists heads and tags alone, but notes only by fetching them."""
+        await self._download(["+refs/notes/*:refs/notes/*"])
+        return {name: target for name, target in self._local_refs().items() if name.startswith("refs/notes/")}
 
     async def _spoke_git(self) -> None:
         """An answer without refs must come from a Git server.

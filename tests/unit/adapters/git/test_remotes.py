@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pygit2
@@ -15,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from penstock.adapters import git
-from penstock.adapters.git import exclusive
+from penstock.adapters.git import command, exclusive
 from penstock.model.errors import RefusedError, TransientError
 from penstock.model.values import CommitId
 from penstock.ports.repo import Signature
@@ -389,3 +390,36 @@ async def test_a_damaged_mirror_is_put_aside_and_made_anew(tmp_path: Path, damag
     await again.fetch()
     assert again.branches()["main"] == made
     assert again.tree(made).read("a") == b"1"
+
+
+async def test_a_remote_crowded_with_other_refs_is_not_listed_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.adapters.git.mirror._CROWD", 50)
+    remote = pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    repo = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True)
+    made = commit(repo, b"1")
+    await repo.push("main", made, expect=None)
+    for number in range(60):
+        remote.references.create(f"refs/pull/{number}/head", made)
+    asked: list[tuple[str, ...]] = []
+    plain_run = command.run
+
+    async def watched(arguments: tuple[str, ...], **more: Any) -> command.Finished:
+        asked.append(arguments)
+        return await plain_run(arguments, **more)
+
+    monkeypatch.setattr(command, "run", watched)
+    await repo.fetch()
+    assert "--heads" not in asked[0]
+    asked.clear()
+    other = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "other", allow_local=True)
+    await other.fetch()
+    await other.add_note("penstock/evidence", made, "healthy")
+    asked.clear()
+    await repo.fetch()
+    assert all("--heads" in one for one in asked if one[0] == "ls-remote")
+    assert repo.note("penstock/evidence", made) == "healthy", "notes come all the same"
+    later = commit(other, b"2", made)
+    await other.push("main", later, expect=made)
+    await repo.fetch()
+    assert repo.branches() == {"main": later}
+    assert all(not name.startswith("refs/pull") for name in repo._git.listall_references())
