@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from penstock import source
 from penstock.app import build
-from penstock.model import errors
+from penstock.model import errors, fieldpath
 from penstock.model.errors import Place
-from penstock.model.fieldpath import FieldPath
+from penstock.model.fieldpath import FieldPath, Keyed
 from penstock.model.tree import Tree
 from penstock.render import tracing
 from penstock.render.tracing import Change, Traced
@@ -65,7 +65,12 @@ def objects(tree: Tree, wanted: str, field: FieldPath = (), where: str | None = 
                 found.append(Found(where=place, traced=one, changes=changes, field=field))
     if not found:
         raise _unknown(wanted, known)
-    return found
+    if not field:
+        return found
+    having = [one for one in found if one.changes or _has(one.traced.object.manifest, field)]
+    if not having:
+        raise errors.invalid(f"no object called {wanted!r} has the field {fieldpath.show(field)}", code="UnknownField")
+    return having
 
 
 def file(tree: Tree, path: str, where: str | None = None) -> list[Found]:
@@ -79,6 +84,21 @@ def file(tree: Tree, path: str, where: str | None = None) -> list[Found]:
     if not found:
         raise errors.invalid(f"nothing that is applied comes from {path}", code="NotTraced")
     return found
+
+
+def _has(value: object, field: FieldPath) -> bool:
+    for step in field:
+        if isinstance(step, Keyed) and isinstance(value, list):
+            fits = [item for item in value if isinstance(item, dict) and all(item.get(key) == text for key, text in step.keys)]
+            if not fits:
+                return False
+            value = fits[0]
+            continue
+        try:
+            value = value[step]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
 
 
 def _comes_from(change: Change, path: str) -> bool:

@@ -8,9 +8,10 @@ are, so that all mistakes show at once.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.model.errors import InputError, Place, Problem
 from penstock.render import (
@@ -39,6 +40,9 @@ from penstock.render.schema import BUILT_IN_VERSION, Schema
 from penstock.render.transforming import TransformError
 from penstock.render.variables import Variable
 from penstock.yamldoc import composing, scalars
+
+if TYPE_CHECKING:
+    from penstock.render.tracing import Recorder
 
 MAX_DEPTH: Final = 100
 """Kustomizations inside each other."""
@@ -86,6 +90,8 @@ class Build:
         self.ids = Ids(self.schema)
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
+        self.recorder: Recorder | None = None
+        """Watches every step, when somebody wants to know what changed what."""
         self._objects = 0
 
     # -- problems ------------------------------------------------------------------------------------------------------
@@ -441,12 +447,13 @@ class Build:
                 self.report(error, place, layer.chain)
                 continue
             origin = origins.read_origin(configured) if layer.origin is not None else None
-            result.append(Step(run=run, place=place, origin=origin))
+            result.append(Step(run=run, place=place, name=configured.kind, origin=origin))
         return result
 
     def _run(self, layer: Layer, into: Accumulator, step: Step) -> bool:
         try:
-            step.run(into.resources)
+            with self.recorded(into.resources, step.name, step.place):
+                step.run(into.resources)
         except STEP_ERRORS as error:
             layer.failed = True
             self.report(error, step.place, layer.chain)
@@ -456,6 +463,15 @@ class Build:
         if not step.keeps_index:
             into.resources.changed()
         return True
+
+    @contextmanager
+    def recorded(self, resources: Iterable[Resource], what: str, place: Place | None) -> Iterator[None]:
+        """Let the recorder compare what is before and after."""
+        if self.recorder is not None:
+            self.recorder.before(resources)
+        yield
+        if self.recorder is not None:
+            self.recorder.after(resources, what, place)
 
     def _validate(self, layer: Layer, into: Accumulator, step: Step) -> bool:
         before = [composing.copied(resource.value) for resource in into.resources]
@@ -481,9 +497,12 @@ class Build:
         """What kustomize does once, at the outermost kustomization: hashes, references, variables, local objects."""
         place = layer.kustomization.place()
         try:
-            naming.add_hashes(into.resources)
-            naming.fix_references(into.resources, into.config.name_reference)
-            unused = variables.resolve(into.resources, into.variables, into.config.var_reference)
+            with self.recorded(into.resources, "hash of the content", None):
+                naming.add_hashes(into.resources)
+            with self.recorded(into.resources, "references to renamed objects", None):
+                naming.fix_references(into.resources, into.config.name_reference)
+            with self.recorded(into.resources, "vars", place):
+                unused = variables.resolve(into.resources, into.variables, into.config.var_reference)
         except STEP_ERRORS as error:
             resource = getattr(error, "resource", None)
             where = resource.document.place() if resource is not None and resource.document is not None else place
@@ -500,6 +519,8 @@ class Step:
 
     run: Callable[[ResourceSet], None]
     place: Place
+    name: str
+    """The field it comes from, or the kind of its configuration."""
     origin: OriginNote | None = None
     keeps_index: bool = False
     """It tells the set itself which identities it changed."""

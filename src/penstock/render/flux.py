@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from penstock.model.errors import InputError, Place, Problem
 from penstock.model.rendered import Rendered
@@ -23,6 +23,9 @@ from penstock.render.options import Options
 from penstock.render.origins import OriginNote
 from penstock.render.resources import Resource
 from penstock.yamldoc import composing, emitting, reading, scalars
+
+if TYPE_CHECKING:
+    from penstock.render.tracing import Recorder
 
 SUBSTITUTE: Final = "kustomize.toolkit.fluxcd.io/substitute"
 _OPTIONS: Final = Options(reorder="none", restriction="none")
@@ -47,12 +50,19 @@ def flux_build(
     """
 
     def make() -> Rendered:
-        return _build(tree, spec, name, namespace, variables, strict, options, cache)
+        return _build(tree, spec, name, namespace, variables, strict, options, cache)[1]
 
     if cache is None:
         return make()
     key = ("flux", namespace, name, emitting.emit(_plain(spec)), tuple(sorted((variables or {}).items())), strict, options)
     return cache.build(key, tree, make)
+
+
+def watched(
+    tree: Tree, spec: Mapping[str, Any], name: str, namespace: str, recorder: Recorder
+) -> tuple[list[Resource], Rendered]:
+    """The same build with somebody watching every step."""
+    return _build(tree, spec, name, namespace, None, True, _OPTIONS, None, recorder)
 
 
 def _plain(value: Any) -> Any:
@@ -73,18 +83,22 @@ def _build(
     strict: bool,
     options: Options,
     cache: Cache | None,
-) -> Rendered:
+    recorder: Recorder | None = None,
+) -> tuple[list[Resource], Rendered]:
     owner = Place(path=f"Kustomization/{namespace}/{name}")
     work = Build(Loader(tree, options.restriction), options, cache)
+    work.recorder = recorder
     layer = _open(work, spec, owner)
     if layer is None:
         resources: list[Resource] = []
     else:
         resources = engine.run(work, layer)
     resources = [resource for resource in resources if not _is_kustomize_file(resource)]
-    _substitute(work, resources, spec, variables, strict, owner)
-    _common_metadata(resources, spec, f"commonMetadata {owner}")
-    return engine.finished(work, resources, options)
+    with work.recorded(resources, "postBuild", owner):
+        _substitute(work, resources, spec, variables, strict, owner)
+    with work.recorded(resources, "commonMetadata", owner):
+        _common_metadata(resources, spec, f"commonMetadata {owner}")
+    return resources, engine.finished(work, resources, options)
 
 
 def _is_kustomize_file(resource: Resource) -> bool:

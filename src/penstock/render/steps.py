@@ -56,8 +56,17 @@ class _Maker:
         return f"{steps[0]} {self.layer.kustomization.place(*steps)}"
 
     def step(self, run: Callable[[ResourceSet], None], *steps: str | int) -> Step:
+        name = str(steps[0])
+        if len(steps) > 1 and isinstance(steps[1], int):
+            entry = (self.layer.kustomization.fields.get(name) or [])[steps[1]]
+            path = entry.get("path") if isinstance(entry, dict) else None
+            name = f"{name} {path}" if path else name
         return Step(
-            run=run, place=self.layer.kustomization.place(*steps), origin=self.origin, keeps_index=steps[0] in _KEEP_INDEX
+            run=run,
+            place=self.layer.kustomization.place(*steps),
+            name=name,
+            origin=self.origin,
+            keeps_index=steps[0] in _KEEP_INDEX,
         )
 
     def attempt(self, make: Callable[[], Any], *steps: str | int) -> Any:
