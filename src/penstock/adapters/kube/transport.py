@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 
 from penstock.adapters.kube import credentials, refusals
@@ -28,6 +29,44 @@ _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 _REQUEST_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
+_SETTLE_SECONDS = 2.0
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Never cancels a connection while it opens: asyncio (3.13) forgets a socket whose TLS handshake is cancelled in its
+    first step, and then nobody closes it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._opening: set[asyncio.Future[ResponseHandler]] = set()
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the overridden method has it
+    ) -> ResponseHandler:
+        opening = asyncio.ensure_future(super()._create_connection(req, traces, timeout))
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_dropped)
+            raise
+
+    async def settle(self) -> None:
+        """Wait for the connections that are opening, not longer than they should take."""
+        if self._opening:
+            _, late = await asyncio.wait(set(self._opening), timeout=_SETTLE_SECONDS)
+            for each in late:
+                each.cancel()
+
+
+def _dropped(opening: asyncio.Future[ResponseHandler]) -> None:
+    """Close a connection that nobody waits for any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 class Transport:
@@ -38,12 +77,15 @@ class Transport:
         self.counts: collections.Counter[str] = collections.Counter()
         self._credentials = credentials.Credentials(access)
         self._session: aiohttp.ClientSession | None = None
+        self._connector: _Connector | None = None
         self._opening = asyncio.Lock()
         self._closed = False
 
     async def close(self) -> None:
         """Close the connections; requests after it fail."""
         self._closed = True
+        if self._connector is not None:
+            await self._connector.settle()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -153,11 +195,11 @@ class Transport:
         await self._credentials.prepare()
         # reading certificates from files is slow enough to leave the loop
         context = await asyncio.to_thread(credentials.tls, self.access, self._credentials.certificate)
-        connector = aiohttp.TCPConnector(
+        self._connector = _Connector(
             limit=CONNECTIONS, ssl=context if context is not None else True, family=socket.AF_UNSPEC, keepalive_timeout=30
         )
         return aiohttp.ClientSession(
-            connector=connector,
+            connector=self._connector,
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS),
             headers={"User-Agent": "penstock", "Accept": "application/json"},
             auto_decompress=True,
