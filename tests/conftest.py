@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from penstock.adapters import parts
@@ -17,6 +18,13 @@ from penstock.adapters.kube import local
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+# How long an example takes depends on what else runs on the machine: only the outcome counts.
+hypothesis.settings.register_profile(
+    "penstock", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("penstock")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ def main() -> None:
     """Run the command line and exit."""
     from penstock import cli
 
-    sys.exit(cli.run(sys.argv[1:]))
+    sys.exit(cli.main(sys.argv[1:]))
 
 
 if __name__ == "__main__":

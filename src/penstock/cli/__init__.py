@@ -85,7 +85,7 @@ def command() -> None:
     """Run a multi-environment GitOps repository: sync every environment, promote between them by pull request."""
 
 
-def run(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit code. The only place that turns errors into text and codes."""
     try:
         result = command.main(list(arguments), prog_name="penstock", standalone_mode=False)

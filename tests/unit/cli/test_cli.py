@@ -31,7 +31,7 @@ def test_the_table_of_verbs_says_what_each_verb_says_of_itself(name: str, text: 
 
 
 def test_help_lists_every_verb_and_imports_nothing_heavy() -> None:
-    code = "import sys\nfrom penstock import cli\ncli.run(['--help'])\nprint(sorted(sys.modules), file=sys.stderr)"
+    code = "import sys\nfrom penstock import cli\ncli.main(['--help'])\nprint(sorted(sys.modules), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert all(f"  {name} " in done.stdout for name, _ in VERBS)
     for heavy in ("aiohttp", "pygit2", "rich", "jinja2", "yaml", "yamlrocks", "cryptography", "msgspec", "asyncio"):
@@ -65,7 +65,7 @@ def test_the_exit_code_says_what_the_caller_can_do(
         raise error
 
     monkeypatch.setattr(cli.command, "main", fail)
-    assert cli.run([]) == code
+    assert cli.main([]) == code
     said = capsys.readouterr().err
     assert said
     assert "canary" not in said, "a value may be a secret: a bug report shows frames only"
