@@ -159,7 +159,7 @@ def conform(kind: Kind, manifest: Mapping[str, Any]) -> tuple[dict[str, Any], li
 
 
 def _conform(schema: Schema, value: Any, path: str, unknown: list[str], *, root: bool = False) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _conform_map(schema, value, path, unknown, root=root or bool(schema.get("x-kubernetes-embedded-resource")))
     if isinstance(value, list):
         items = schema.get("items")
@@ -239,7 +239,7 @@ def _check(schema: Schema, value: Any, path: str, causes: list[Cause]) -> None:
         supported = ", ".join(json.dumps(item) for item in schema["enum"])
         message = f"Unsupported value: {json.dumps(value)}: supported values: {supported}"
         causes.append(Cause(reason="FieldValueNotSupported", message=message, field=path))
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         _check_map(schema, value, path, causes)
     elif isinstance(value, list):
         _check_list(schema, value, path, causes)
@@ -289,7 +289,7 @@ def _check_unique(schema: Schema, value: list[Any], path: str, causes: list[Caus
     keys = schema.get("x-kubernetes-list-map-keys") or ()
     seen: list[Any] = []
     for index, item in enumerate(value):
-        identity = {key: item.get(key) for key in keys} if keys and isinstance(item, Mapping) else item
+        identity = {key: item.get(key) for key in keys} if keys and isinstance(item, dict) else item
         if identity in seen:
             shown = json.dumps(identity, separators=(",", ":"))
             causes.append(Cause(reason="FieldValueDuplicate", message=f"Duplicate value: {shown}", field=f"{path}[{index}]"))

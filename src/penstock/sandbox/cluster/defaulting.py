@@ -9,7 +9,8 @@ Source: the SetDefaults functions of kubernetes pkg/apis, probed on a real API s
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -167,7 +168,6 @@ _GROUPS = {
     "@probe": ("livenessProbe", "readinessProbe", "startupProbe"),
     "@hook": ("postStart", "preStop"),
 }
-Row = tuple[tuple[str, ...], str, Any]
 
 
 def default(resource: str, manifest: Manifest) -> None:
@@ -175,8 +175,7 @@ def default(resource: str, manifest: Manifest) -> None:
     special = _SPECIAL.get(resource)
     if special is not None:
         special(manifest)
-    for row in _rows(resource):
-        _apply(row, manifest)
+    _places(_KINDS.get(resource, "")).fill(manifest)
     if resource in _POD_PLACES:
         spec = pod_spec(resource, manifest)
         if spec is not None:
@@ -189,26 +188,48 @@ def pod_spec(resource: str, manifest: Mapping[str, Any]) -> Manifest | None:
         return None
     found: Any = manifest
     for part in _POD_PLACES[resource].split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
+        found = found.get(part) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else None
 
 
-@functools.cache
-def _rows(resource: str) -> tuple[Row, ...]:
-    return tuple(_parse(_KINDS.get(resource, "")))
+@dataclass(slots=True)
+class _Place:
+    """A place in an object: the defaults of its own keys, and the places below."""
+
+    defaults: dict[str, Any] = field(default_factory=dict)
+    below: dict[str, _Place] = field(default_factory=dict)
+
+    def fill(self, value: Any) -> None:
+        if not isinstance(value, dict):
+            return
+        for key, default_value in self.defaults.items():
+            if key not in value:
+                value[key] = _copy(default_value)
+        for key, place in self.below.items():
+            if key.endswith("[]"):
+                for item in value.get(key[:-2]) or ():
+                    place.fill(item)
+            elif key in value:
+                place.fill(value[key])
+
+
+def _copy(value: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value)) if isinstance(value, (dict, list)) else value
 
 
 @functools.cache
-def _pod_rows() -> tuple[Row, ...]:
-    return tuple(_parse(_POD))
-
-
-def _parse(table: str) -> Iterator[Row]:
+def _places(table: str) -> _Place:
+    """The tree of a table of rows, so that one walk over an object fills in everything."""
+    root = _Place()
     for line in table.strip().splitlines():
         path, _, value = line.partition(" = ")
         for expanded in _expand(path):
             *parents, last = expanded.split(".")
-            yield tuple(parents), last, msgspec.json.decode(value)
+            place = root
+            for parent in parents:
+                place = place.below.setdefault(parent, _Place())
+            place.defaults[last] = msgspec.json.decode(value)
+    return root
 
 
 def _expand(path: str) -> list[str]:
@@ -218,34 +239,11 @@ def _expand(path: str) -> list[str]:
     return [path]
 
 
-def _apply(row: Row, manifest: Any) -> None:
-    parents, last, value = row
-    for place in _places(manifest, parents):
-        if last not in place:
-            place[last] = msgspec.json.decode(msgspec.json.encode(value)) if isinstance(value, (dict, list)) else value
-
-
-def _places(value: Any, parents: tuple[str, ...]) -> Iterator[Manifest]:
-    if not parents:
-        if isinstance(value, dict):
-            yield value
-        return
-    head, rest = parents[0], parents[1:]
-    if not isinstance(value, dict):
-        return
-    if head.endswith("[]"):
-        for item in value.get(head[:-2]) or ():
-            yield from _places(item, rest)
-    elif head in value:
-        yield from _places(value[head], rest)
-
-
 # ------------------------------------------------------------------------------------------- dependent defaults
 
 
 def _pod(spec: Manifest) -> None:
-    for row in _pod_rows():
-        _apply(row, spec)
+    _places(_POD).fill(spec)
     for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
         if "imagePullPolicy" not in container:
             container["imagePullPolicy"] = "Always" if _is_latest(container.get("image", "")) else "IfNotPresent"

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from penstock.sandbox.cluster.schema import ANY, Node
 
 Path = tuple[str, ...]
@@ -91,7 +93,7 @@ def item_element(node: Node, item: Any) -> str:
     """The path element of an item of a set or keyed list. Raises SchemaMismatchError when it has no key."""
     if not node.keys:
         return "v:" + json.dumps(item, ensure_ascii=False, separators=(",", ":"))
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         raise SchemaMismatchError(f"associative list with keys may not have non-map elements: {type(item).__name__}")
     values = {}
     assert node.element is not None
@@ -122,7 +124,7 @@ def flatten(node: Node, value: Any) -> dict[Path, Any]:
 
 
 def _flatten(node: Node, value: Any, path: Path, out: dict[Path, Any]) -> None:
-    if isinstance(value, Mapping) and node.shape in ("map", "any") and not node.atomic:
+    if isinstance(value, dict) and node.shape in ("map", "any") and not node.atomic:
         fields = node.fields if node.shape == "map" else {}
         extra = (node.extra or ANY) if node.shape == "map" else ANY
         for key, child in value.items():
@@ -173,13 +175,18 @@ def compare(old: Mapping[Path, Any], new: Mapping[Path, Any]) -> Comparison:
 
 def same(one: Any, other: Any) -> bool:
     """Equality of JSON values: true is not 1, 1 is 1.0."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
-    return bool(one == other)
+    if one is other:
+        return True
+    if one != other:
+        return False
+    if isinstance(one, (dict, list)) and msgspec.json.encode(one, order="sorted") == msgspec.json.encode(other, order="sorted"):
+        return True
+    # Python takes True for 1, so what it finds equal may still differ.
+    if isinstance(one, dict):
+        return all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return all(same(a, b) for a, b in zip(one, other, strict=True))
+    return isinstance(one, bool) == isinstance(other, bool)
 
 
 def mismatches(node: Node, value: Any, path: str = "") -> list[str]:
@@ -187,7 +194,7 @@ def mismatches(node: Node, value: Any, path: str = "") -> list[str]:
     if value is None or node.shape == "any":
         return []
     if node.shape == "map":
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return [f"{path}: expected map, got &{{{_go(value)}}}"]
         found = []
         for key, child in value.items():
@@ -257,7 +264,7 @@ def _list_mismatches(node: Node, items: list[Any], path: str) -> list[str]:
 
 def merge(node: Node, old: Any, new: Any) -> Any:
     """The old object with everything the new one states; keyed lists merge, in the order of structured-merge-diff."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping) and node.shape in ("map", "any") and not node.atomic:
+    if isinstance(old, dict) and isinstance(new, dict) and node.shape in ("map", "any") and not node.atomic:
         out = dict(old)
         for key, value in new.items():
             below = (node.child(key) if node.shape == "map" else None) or ANY
@@ -345,7 +352,7 @@ def remove(node: Node, value: Any, paths: Iterable[Path]) -> Any:
 
 
 def _remove(node: Node, value: Any, tree: Mapping[str, Any]) -> Any:
-    if isinstance(value, Mapping) and node.shape in ("map", "any") and not node.atomic:
+    if isinstance(value, dict) and node.shape in ("map", "any") and not node.atomic:
         out = {}
         for key, child in value.items():
             below = tree.get(f"f:{key}")

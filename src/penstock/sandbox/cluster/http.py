@@ -87,7 +87,10 @@ class Server:
         """Every request comes through here: refuse, route, or answer a Status."""
         try:
             self._admit(request)
-            return await self._route(request)
+            response = await self._route(request)
+            if request.method not in ("GET", "HEAD"):
+                await self.api.store.durable()
+            return response
         except ApiError as error:
             return answer(error.status(), error.code)
         except status.UnknownPathError:

@@ -49,7 +49,7 @@ def normalize_metadata(kind: Kind, metadata: Mapping[str, Any]) -> tuple[dict[st
 
 def _value(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
     if node.shape == "map":
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise _wrong(value, path, f"v1.{node.type.rpartition('.')[2]}" if node.type else "map[string]string")
         return _map(node, value, path, unknown)
     if node.shape == "list":

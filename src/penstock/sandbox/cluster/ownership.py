@@ -6,7 +6,7 @@ names every conflicting manager and field. Nothing here has side effects; the ti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,8 @@ class Managers:
 
     sets: dict[Owner, PathSet] = field(default_factory=dict)
     times: dict[Owner, str] = field(default_factory=dict)
+    entries: dict[Owner, tuple[PathSet, dict[str, Any]]] = field(default_factory=dict)
+    """What was decoded, so that an entry that did not change is not spelled anew."""
 
     def drop_empty(self) -> None:
         for owner in [owner for owner, paths in self.sets.items() if not paths]:
@@ -77,6 +79,7 @@ def decode(entries: Any) -> Managers:
         owner = Owner(entry.get("manager", ""), entry["operation"], entry.get("apiVersion", ""), entry.get("subresource", ""))
         managers.sets[owner] = frozenset(fieldsets.from_fields_v1(entry.get("fieldsV1") or {}))
         managers.times[owner] = entry.get("time", "")
+        managers.entries[owner] = managers.sets[owner], dict(entry)
     return managers
 
 
@@ -88,6 +91,10 @@ def encode(managers: Managers) -> list[dict[str, Any]]:
 
     entries = []
     for owner in sorted(managers.sets, key=order):
+        known, before = managers.entries.get(owner, (None, {}))
+        if known == managers.sets[owner] and before.get("time", "") == managers.times.get(owner, ""):
+            entries.append(before)
+            continue
         entry: dict[str, Any] = {
             "manager": owner.manager,
             "operation": owner.operation,
@@ -149,7 +156,7 @@ def after_update(
         return encode(managers)
     change = fieldsets.compare(old_flat, new_flat)
     prefixes = ignored(kind, subresource)
-    written = _without(change.added | change.modified, prefixes) - _always_there(kind, new_flat)
+    written = _without(change.added | change.modified, prefixes) - _always_there(kind, new_flat, change.added)
     if subresource == "scale":
         # A Scale says zero by leaving the count out, so nobody owns it then.
         zero = frozenset(path for path in written if new_flat[path] == 0)
@@ -166,13 +173,30 @@ def after_update(
     return encode(managers)
 
 
-def _always_there(kind: Kind, flat: Mapping[Path, Any]) -> set[Path]:
+def after_status(kind: Kind, live: Mapping[str, Any], new: Mapping[str, Any], *, manager: str, now: str) -> list[dict[str, Any]]:
+    """managedFields after a write of nothing but the status: only that half is compared."""
+    managers = decode(live["metadata"].get("managedFields"))
+    old_flat = fieldsets.flatten(kind.schema, {"status": live.get("status") or {}})
+    new_flat = fieldsets.flatten(kind.schema, {"status": new["status"]})
+    change = fieldsets.compare(old_flat, new_flat)
+    written = (change.added | change.modified) - {("f:status",)}
+    owner = Owner(manager, "Update", kind.api_version, "status")
+    for other in managers.sets:
+        managers.sets[other] -= change.removed if other == owner else written | change.removed
+    managers.sets[owner] = managers.sets.get(owner, EMPTY) | written
+    if managers.sets[owner] != managers.entries.get(owner, (EMPTY, {}))[0]:
+        managers.times[owner] = now
+    managers.drop_empty()
+    return encode(managers)
+
+
+def _always_there(kind: Kind, flat: Mapping[Path, Any], among: Iterable[Path]) -> set[Path]:
     """Structs a Go value always has, from the root down: they are never 'added' by anybody."""
     found: set[Path] = set()
     if kind.crd is not None:
         return found
-    for path, value in flat.items():
-        if value is not fieldsets.Mark.STRUCT and value is not fieldsets.Mark.HOLLOW:
+    for path in among:
+        if flat[path] is not fieldsets.Mark.STRUCT and flat[path] is not fieldsets.Mark.HOLLOW:
             continue
         node = kind.schema
         for element in path:
@@ -234,7 +258,7 @@ def apply(
         raise untyped(kind, config, str(error.args[0])) from None
     if live and not managers.sets:
         first = Owner(FIRST, "Update", kind.api_version)
-        managers.sets[first] = _without(frozenset(live_flat), prefixes) - _always_there(kind, live_flat)
+        managers.sets[first] = _without(frozenset(live_flat), prefixes) - _always_there(kind, live_flat, live_flat)
         managers.drop_empty()
     owner = Owner(manager, "Apply", kind.api_version, subresource)
     # A manager applies under one version at a time: its entry of an older version is the last set all the same.

@@ -17,9 +17,9 @@ from penstock.sandbox.cluster.status import ApiError, bad_request
 
 def merge_patch(value: Any, patch: Any) -> Any:
     """RFC 7386: null removes, objects merge, anything else replaces."""
-    if not isinstance(patch, Mapping):
+    if not isinstance(patch, dict):
         return patch
-    out = dict(value) if isinstance(value, Mapping) else {}
+    out = dict(value) if isinstance(value, dict) else {}
     for key, change in patch.items():
         if change is None:
             out.pop(key, None)
@@ -120,13 +120,13 @@ def strategic_patch(node: Node, value: Any, patch: Any) -> Any:
 
     Source: apimachinery strategicpatch. Lists that the schema does not mark are replaced.
     """
-    if not isinstance(patch, Mapping):
+    if not isinstance(patch, dict):
         return patch
     if (directive := patch.get("$patch")) == "replace":
         return _plain({key: change for key, change in patch.items() if key != "$patch"})
     if directive == "delete":
         return {}
-    out = dict(value) if isinstance(value, Mapping) else {}
+    out = dict(value) if isinstance(value, dict) else {}
     if (retain := patch.get("$retainKeys")) is not None:
         out = {key: child for key, child in out.items() if key in retain}
     for key, gone in patch.items():
@@ -141,7 +141,7 @@ def strategic_patch(node: Node, value: Any, patch: Any) -> Any:
             out.pop(key, None)
         elif isinstance(change, list) and child.shape == "list" and child.patch_merge:
             out[key] = _merge_list(child, out.get(key) or [], change, patch.get(_ORDER + key))
-        elif isinstance(change, Mapping):
+        elif isinstance(change, dict):
             out[key] = strategic_patch(child, out.get(key), change)
         else:
             out[key] = _plain(change)
@@ -157,11 +157,11 @@ def _merge_list(node: Node, items: list[Any], patch: list[Any], order: list[Any]
     """Items of a list by key: patched, added, deleted; then in the order the patch asks for."""
     assert node.element is not None
     key = node.merge_key
-    if any(isinstance(item, Mapping) and item.get("$patch") == "replace" for item in patch):
+    if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
         return [_plain(item) for item in patch if item != {"$patch": "replace"}]
 
     def name(item: Any) -> Any:
-        return item.get(key) if key and isinstance(item, Mapping) else item
+        return item.get(key) if key and isinstance(item, dict) else item
 
     found: dict[Any, Any] = {name(item): item for item in items}
     asked = []
@@ -196,7 +196,7 @@ def _interleaved(live: list[Any], asked: list[Any], found: Mapping[Any, Any]) ->
 
 def _plain(value: Any) -> Any:
     """A patch value as data: nulls and directives inside a new map mean nothing more."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _plain(child) for key, child in value.items() if child is not None and not key.startswith("$")}
     if isinstance(value, list):
         return [_plain(child) for child in value if not (isinstance(child, Mapping) and "$patch" in child)]

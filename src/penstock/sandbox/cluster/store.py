@@ -1,13 +1,14 @@
 """Where objects live: one table of objects, one rising revision, one change log, in one SQLite file.
 
 In: objects as plain JSON mappings, already validated. Out: the same with their resourceVersion, and a `Change` for
-everybody who listens. A write is on disk when `put` or `delete` returns (WAL, synchronous=FULL), so what was acknowledged
-survives SIGKILL. Everything is also held in memory: reads never touch the disk. Stored objects are shared: never change
-one in place.
+everybody who listens. A write is on disk (WAL, synchronous=FULL) and listeners hear of it when the present turn of the event
+loop ends; who acknowledges it awaits `durable()` first, so what was acknowledged survives SIGKILL. Everything is also held in
+memory: reads never touch the disk. Stored objects are shared: never change one in place.
 """
 
 from __future__ import annotations
 
+import asyncio
 import bisect
 import contextlib
 import sqlite3
@@ -64,6 +65,9 @@ class Store:
         self._log: deque[Change] = deque()
         self._listeners: list[Callable[[Change], None]] = []
         self._batch = 0
+        self._open = False
+        self._scheduled = False
+        self._committed: asyncio.Future[None] | None = None
         self._pending: list[Change] = []
         self.revision = 1
         self._load()
@@ -90,6 +94,7 @@ class Store:
             self.revision = self._log[-1].revision
 
     def close(self) -> None:
+        self._commit()
         self._database.close()
 
     # ---------------------------------------------------------------------------------------------- reading
@@ -187,25 +192,60 @@ class Store:
     @contextlib.contextmanager
     def batch(self) -> Iterator[None]:
         """Writes inside reach the disk together, at the end; listeners hear of them then."""
-        if self._batch == 0:
-            self._database.execute("BEGIN IMMEDIATE")
+        self._begin()
         self._batch += 1
         try:
             yield
         finally:
             # An exception inside leaves the writes made before it: each of them was valid by itself.
             self._batch -= 1
-            if self._batch == 0:
-                self._database.execute("COMMIT")
-                pending, self._pending = self._pending, []
-                for change in pending:
-                    self._tell(change)
+            self._end()
+
+    async def durable(self) -> None:
+        """Return when everything written so far is on disk: only then may it be acknowledged."""
+        if self._open:
+            if self._committed is None:
+                self._committed = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._committed)
 
     def _write(self, change: Change) -> None:
-        with self.batch():
-            self._record(change)
-            self._remember(change)
-            self._pending.append(change)
+        self._begin()
+        self._record(change)
+        self._remember(change)
+        self._pending.append(change)
+        self._end()
+
+    def _begin(self) -> None:
+        if not self._open:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._open = True
+
+    def _end(self) -> None:
+        """Commit now, or with whatever else this turn of the event loop writes: a disk flush costs more than a write."""
+        if self._batch:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._commit()
+            return
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._commit)
+
+    def _commit(self) -> None:
+        self._scheduled = False
+        if not self._open or self._batch:
+            return
+        self._database.execute("COMMIT")
+        self._open = False
+        if self._committed is not None and not self._committed.done():
+            self._committed.set_result(None)
+        self._committed = None
+        pending, self._pending = self._pending, []
+        for change in pending:
+            for listener in list(self._listeners):
+                listener(change)
 
     def _record(self, change: Change) -> None:
         body = msgspec.json.encode(change.manifest)
@@ -235,7 +275,3 @@ class Store:
             objects[key] = change.manifest
         self._log.append(change)
         self.revision = change.revision
-
-    def _tell(self, change: Change) -> None:
-        for listener in list(self._listeners):
-            listener(change)

@@ -39,11 +39,17 @@ class _Watcher:
         self.view = view
         self.include_object = request.option("includeObject") or "Metadata"
         self.headed = False
+        self.heard = 0
+        """The revision up to which the backlog has told everything; the store tells changes only when they are on disk."""
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUE_LENGTH)
 
     def offer(self, change: Change) -> None:
         """Queue a change if it concerns this watcher; close it when it cannot keep up."""
-        if change.resource != self.resource or (self.namespace and change.namespace != self.namespace):
+        if (
+            change.revision <= self.heard
+            or change.resource != self.resource
+            or (self.namespace and change.namespace != self.namespace)
+        ):
             return
         try:
             for line in self.lines(change):
@@ -112,6 +118,7 @@ class Hub:
         watcher = _Watcher(request, listing.matcher(request.kind, request.web.query), view)
         backlog = list(self._backlog(request, watcher))
         # From here to the registration nothing awaits: no change can fall between the backlog and the queue.
+        watcher.heard = self._api.store.revision
         self._watchers.add(watcher)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()

@@ -29,10 +29,12 @@ class Controllers:
     def __init__(self, api: Api, *, rollout_seconds: float | None) -> None:
         """Without `rollout_seconds` only garbage collection and namespaces are looked after."""
         self._api = api
-        self._workloads = (
-            None if rollout_seconds is None else workloads.Workloads(api, rollout_seconds=rollout_seconds, later=self.later)
-        )
         self._garbage = garbage.Garbage(api)
+        self._workloads = (
+            None
+            if rollout_seconds is None
+            else workloads.Workloads(api, rollout_seconds=rollout_seconds, owned=self._garbage.dependents, later=self.later)
+        )
         self._due: dict[Key, None] = {}
         self._timers: list[tuple[float, Key]] = []
         self._wake = asyncio.Event()

@@ -63,6 +63,13 @@ class Garbage:
         kind = self._api.registry.by_kind(group, reference["kind"])
         return (kind.key, namespace if kind.namespaced else "", reference["name"]) if kind else None
 
+    def dependents(self, resource: str, owner: Manifest) -> list[Manifest]:
+        """Objects of one resource that this one controls, by name."""
+        uid = owner["metadata"]["uid"]
+        keys = sorted(key for key in self._dependents.get(uid, ()) if key[0] == resource)
+        found = [manifest for key in keys if (manifest := self._api.store.get(*key)) is not None]
+        return [m for m in found if any(r["uid"] == uid and r.get("controller") for r in _references(m))]
+
     # ---------------------------------------------------------------------------------------------- the work
 
     def reconcile(self, resource: str, namespace: str, name: str) -> None:
@@ -94,7 +101,8 @@ class Garbage:
         elif len(kept) < len(metadata["ownerReferences"]):
             self._patch_metadata(kind, live, {"ownerReferences": kept})
         elif waiting and len(kept) == 1:
-            self._delete(kind, live)
+            # Whoever waits for this one waits for what it owns, too.
+            self._delete(kind, live, "Foreground" if self._dependents.get(metadata["uid"]) else "Background")
 
     def _owner(self, reference: Manifest, namespace: str) -> Manifest | None:
         key = self._owner_key(reference, namespace)
@@ -168,10 +176,10 @@ class Garbage:
         spec = {key: value for key, value in live["spec"].items() if key != "finalizers"}
         self._api.replace(call, {**live, "spec": {**spec, "finalizers": []}})
 
-    def _delete(self, kind: Kind, manifest: Manifest) -> None:
+    def _delete(self, kind: Kind, manifest: Manifest, propagation: str = "Background") -> None:
         metadata = manifest["metadata"]
         call = Call(kind=kind, namespace=metadata.get("namespace", ""), name=metadata["name"], manager=MANAGER)
-        self._api.delete(call, {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"})
+        self._api.delete(call, {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": propagation})
 
     def _patch_metadata(self, kind: Kind, manifest: Manifest, change: dict[str, Any]) -> None:
         metadata = manifest["metadata"]

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from penstock.sandbox.cluster import fieldsets
 from penstock.sandbox.cluster.api import Api, Call
 from penstock.sandbox.cluster.kinds import Kind
 from penstock.sandbox.cluster.status import ApiError
@@ -134,8 +133,7 @@ class Pods:
         return status
 
     def _set_status(self, kind: Kind, pod: Manifest, status: Manifest) -> None:
-        if not fieldsets.same(pod.get("status") or {}, status):
-            self._api.replace(self._call(kind, pod, "status"), {**pod, "status": status})
+        self._api.write_status(kind, pod, status, manager="kubelet")
 
     def _call(self, kind: Kind, pod: Manifest, subresource: str = "") -> Call:
         metadata = pod["metadata"]

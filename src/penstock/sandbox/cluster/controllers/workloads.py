@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from penstock.sandbox.cluster import fieldsets
 from penstock.sandbox.cluster.api import Api, Call
 from penstock.sandbox.cluster.controllers import pods
 from penstock.sandbox.cluster.kinds import Kind
@@ -24,14 +23,17 @@ Key = tuple[str, str, str]
 MANAGER = "kube-controller-manager"
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
+Owned = Callable[[str, Manifest], list[Manifest]]
+"""Objects of a resource that an object controls."""
 
 
 class Workloads:
     """The workload controllers of one cluster."""
 
-    def __init__(self, api: Api, *, rollout_seconds: float, later: Callable[[float, Key], None]) -> None:
+    def __init__(self, api: Api, *, rollout_seconds: float, owned: Owned, later: Callable[[float, Key], None]) -> None:
         self._api = api
         self._later = later
+        self._owned = owned
         self._pods = pods.Pods(api, rollout_seconds=rollout_seconds, later=later)
         self._rules: Mapping[str, Callable[[Kind, Manifest], None]] = {
             "deployments.apps": self._deployment,
@@ -164,9 +166,10 @@ class Workloads:
         limit = spec.get("progressDeadlineSeconds", 600)
         last = next((c for c in before.get("conditions") or () if c["type"] == "Progressing"), None)
         same_rollout = last is not None and before.get("observedGeneration") == metadata["generation"]
-        waited = (
-            _seconds_since(last["lastUpdateTime"]) if last and same_rollout and last["reason"] != "NewReplicaSetAvailable" else 0
-        )
+        waited = 0.0
+        if last and same_rollout and last["reason"] != "NewReplicaSetAvailable":
+            # What has timed out stays so until it is done after all.
+            waited = limit if last["reason"] == "ProgressDeadlineExceeded" else _seconds_since(last["lastUpdateTime"])
         if waited >= limit:
             return False, "ProgressDeadlineExceeded", f'ReplicaSet "{name}" has timed out progressing.'
         self._later(limit - waited + 0.1, ("deployments.apps", metadata["namespace"], metadata["name"]))
@@ -212,7 +215,8 @@ class Workloads:
         else:
             metadata["generateName"] = f"{owner['metadata']['name']}-"
         call = Call(kind=self._kind("pods"), namespace=owner["metadata"]["namespace"], manager=MANAGER)
-        return self._api.create(call, {"metadata": metadata, "spec": template.get("spec", {})})
+        # The scheduler's part is done at once: there is one node.
+        return self._api.create(call, {"metadata": metadata, "spec": {"nodeName": "sandbox", **template.get("spec", {})}})
 
     # ---------------------------------------------------------------------------------------------- StatefulSets
 
@@ -396,19 +400,8 @@ class Workloads:
     def _fresh(self, kind: Kind, live: Manifest) -> Manifest:
         return self._api.get(self._call(kind, live))
 
-    def _owned(self, resource: str, owner: Manifest) -> list[Manifest]:
-        """Objects this one controls, oldest name first."""
-        uid = owner["metadata"]["uid"]
-        return [
-            manifest
-            for manifest in self._api.store.objects(resource, owner["metadata"]["namespace"])
-            if any(r["uid"] == uid and r.get("controller") for r in manifest["metadata"].get("ownerReferences") or ())
-        ]
-
     def _set_status(self, kind: Kind, live: Manifest, status: Manifest) -> None:
-        if not fieldsets.same(live.get("status") or {}, status):
-            body = {**live, "status": status}
-            self._api.replace(self._call(kind, live, "status"), body)
+        self._api.write_status(kind, live, status, manager=MANAGER)
 
     def _event(self, about: Manifest, reason: str, message: str) -> None:
         pods.record(self._api, about, reason=reason, message=message, component="deployment-controller")
