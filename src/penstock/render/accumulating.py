@@ -510,6 +510,13 @@ class Build:
             return
         for name in unused:
             self.warn(f"variable '{name}' is never used", layer.kustomization.place("vars"), layer.chain, "UnusedVariable")
+        # a JSON patch or a replacement can give an object the name of another one
+        for first, second in into.resources.duplicates():
+            if not _is_local(first) and not _is_local(second):
+                shown = self.ids.current(second)
+                where = second.document.place() if second.document is not None else place
+                error = SetError(f"may not add resource with an already registered id: {shown}", (first, second))
+                self.report(error, where, layer.chain)
         into.resources.replace_all([resource for resource in into.resources if not _is_local(resource)])
 
 
