@@ -105,7 +105,7 @@ def report(counts: collections.Counter[str], found: list[tuple[Case, str]], seco
             print(f"\n===== {len(cases)} x {signature}   ({', '.join(case.name for case in cases[:5])})")
             for case in sorted(cases, key=lambda case: sum(len(content) for content in case.files.values()))[:repros]:
                 verdict = bench.judge(case).verdict
-                small = shrinking.shrink(case, same_kind(bench, signature, verdict))
+                small = shrinking.shrink(case, same_kind(bench, signature, verdict), attempts=150)
                 print(f"----- {case.name}\n{small.show()}{bench.judge(small).show()}")
     return len(found)
 
@@ -117,7 +117,7 @@ def main() -> int:
     parser.add_argument("--seed", default="1")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--repros", type=int, default=2, help="shrunk cases per kind of difference")
+    parser.add_argument("--repros", type=int, default=1, help="shrunk cases per kind of difference")
     parser.add_argument("--refusals", action="store_true", help="also count what both refuse, by reason")
     parser.add_argument("--show", action="store_true", help="print the first tree and stop")
     options = parser.parse_args()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import yaml
 
 from .case import Case
 from .judging import Judgement
@@ -22,6 +25,37 @@ def _refused_with(*codes: str) -> Callable[[Case, Judgement], bool]:
     return lambda case, judgement: judgement.verdict == "only we refuse" and judgement.ours.code in codes
 
 
+def _stumbles_over_itself(case: Case, judgement: Judgement) -> bool:
+    """kustomize prints objects to YAML and reads that again between steps; some texts and comments do not survive it."""
+    return judgement.verdict == "only kustomize refuses" and any(
+        words in judgement.theirs.error
+        for words in (
+            "found a tab character where an indentation space is expected",
+            "could not find expected ':'",
+            "did not find expected node content",
+            "yaml: invalid map key: map[",
+            "json: unsupported type: map[interface {}]interface {}",
+        )
+    )
+
+
+def _only_claim_labels(case: Case, judgement: Judgement) -> bool:
+    """kustomize 5.8.1 labels volumeClaimTemplates along with templates; later ones ask for includeVolumeClaimTemplates."""
+    if judgement.verdict != "different bytes" or b"volumeClaimTemplates" not in judgement.theirs.printed:
+        return False
+    return _without_claim_labels(judgement.theirs.printed) == _without_claim_labels(judgement.ours.printed)
+
+
+def _without_claim_labels(printed: bytes) -> list[Any]:
+    found = list(yaml.load_all(printed, Loader=yaml.CBaseLoader))
+    for value in found:
+        spec = value.get("spec") if isinstance(value, dict) else None
+        for claim in (spec.get("volumeClaimTemplates") or []) if isinstance(spec, dict) else []:
+            if isinstance(claim, dict) and isinstance(claim.get("metadata"), dict):
+                claim["metadata"].pop("labels", None)
+    return found
+
+
 KNOWN: tuple[Deviation, ...] = (
     Deviation(
         name="duplicate key in a kustomization file",
@@ -37,6 +71,26 @@ KNOWN: tuple[Deviation, ...] = (
         name="unknown tag",
         why="kustomize ignores it; nobody writes a tag without wanting something done with it",
         fits=_refused_with("YamlUnknownTag"),
+    ),
+    Deviation(
+        name="a key that is not a string, in what a patch deletes",
+        why="key types are checked when a file is read; kustomize checks them when it prints",
+        fits=_refused_with("YamlKeyType"),
+    ),
+    Deviation(
+        name="a generated key that no cluster takes",
+        why="an error of the build names the line, an error of the apply names nothing",
+        fits=lambda case, judgement: judgement.verdict == "only we refuse" and "cannot be a key of" in judgement.ours.error,
+    ),
+    Deviation(
+        name="kustomize cannot read what it printed itself",
+        why="a valid input that kustomize loses on its way through YAML is built",
+        fits=_stumbles_over_itself,
+    ),
+    Deviation(
+        name="labels of volumeClaimTemplates",
+        why="changed upstream after 5.8.1: they are immutable, so the newer behaviour is the one that can be applied",
+        fits=_only_claim_labels,
     ),
 )
 

@@ -141,7 +141,7 @@ def _data_sources(folder: Folder, entry: Value) -> None:
         name = folder.add(rng.choice(("app.properties", "conf.ini", "data.json")), content)
         entry["files"] = [rng.choice((name, f"renamed={name}", f"./{name}"))]
     if rng.random() < 0.25:
-        content = rng.choice((b"A=1\nB=two words\n", b"# c\n\nA=1\n  C = 3 \nD\n", b"A='q'\nB=\n", b"A=1\r\nB=2\r\n", b"\xef\xbb\xbfA=1\n", b"A=\"q\"\nexport X=1\nB=a=b # c"))
+        content = rng.choice((b"A=1\nB=two words\n", b"# c\n\nA=1\n  C=  3 \nD\n", b"A='q'\nB=\n", b"A=1\r\nB=2\r\n", b"\xef\xbb\xbfA=1\n", b"A=\"q\"\nB=a=b # c"))
         name = folder.add(rng.choice((".env", "vars.env")), content)
         entry["envs" if rng.random() < 0.85 else "env"] = [name]
         if "env" in entry:
@@ -173,6 +173,8 @@ def generators(folder: Folder) -> None:
             entry: Value = {"name": chosen}
             if rng.random() < 0.15:
                 entry["namespace"] = rng.choice(manifests.NAMESPACES)
+            if (taken or below) and rng.random() < 0.35:
+                continue
             if taken or below:
                 if rng.random() < 0.08:
                     entry["behavior"] = "create"
@@ -190,7 +192,8 @@ def generators(folder: Folder) -> None:
                 entry["type"] = rng.choice(("Opaque", "kubernetes.io/tls"))
             entries.append(entry)
             folder.generated.append((kind, chosen))
-        folder.fields[name] = entries
+        if entries:
+            folder.fields[name] = entries
     if rng.random() < 0.25:
         folder.fields["generatorOptions"] = _options(rng)
 
@@ -280,7 +283,7 @@ def merge_patch(rng: random.Random, known: Known) -> Value:
         meta["annotations"] = {"patched": rng.choice(("yes", odd.text(rng))), **({"note": None} if rng.random() < 0.3 else {})}
     value: Value = {"apiVersion": known.api_version, "kind": known.kind, "metadata": meta}
     if rng.random() < 0.06:
-        value["$patch"] = rng.choice(("delete", "delete", "replace", "merge"))
+        value["$patch"] = rng.choice(("delete", "delete", "merge"))
     if rng.random() < 0.9 and value.get("$patch") != "delete":
         value.update(_merge_body(rng, known))
     return value

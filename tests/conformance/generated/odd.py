@@ -165,7 +165,7 @@ def text(rng: random.Random) -> str:
         return rng.choice(_TEXTS)
     if roll < 0.8:
         return number(rng)
-    alphabet = "ab:-#'\"\\ \n\t,[]{}&*!|>%@`?~é日🎉$(){}=01." if rng.random() < 0.8 else "a \n:#-"
+    alphabet = "ab:-#'\"\\ \n\t,[]{}&*!|>%@`?~é日🎉(){}=01." if rng.random() < 0.8 else "a \n:#-"
     return "".join(rng.choice(alphabet) for _ in range(rng.randint(1, 24)))
 
 
@@ -187,7 +187,7 @@ _KEYS = (
 
 def key(rng: random.Random) -> str:
     """A mapping key."""
-    return rng.choice(_KEYS[:24]) if rng.random() < 0.8 else rng.choice(_KEYS)
+    return rng.choice(_KEYS[:24]) if rng.random() < 0.8 else rng.choice(_KEYS) or "e"
 
 
 def value(rng: random.Random, depth: int = 0) -> object:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from .case import Case
 
 Keeps = Callable[[Case], bool]
+_IDENTITY = re.compile(rb"\s*(?:- )?['\"]?(?:apiVersion|kind)['\"]?:\s*\S")
 
 
 def shrink(case: Case, keeps: Keeps, *, attempts: int = 400) -> Case:
@@ -98,6 +99,8 @@ def _without_blocks(case: Case, path: str, holds: Keeps) -> Case:
         progress = False
         lines = case.files[path].split(b"\n")  # type: ignore[union-attr,arg-type]
         for start, end in _blocks(lines):
+            if end == start + 1 and _IDENTITY.match(lines[start]):
+                continue  # objects without a kind or version differ in ways of their own, which would be found instead
             candidate = case.with_files({**case.files, path: b"\n".join(lines[:start] + lines[end:])})
             if candidate.files[path] != case.files[path] and holds(candidate):
                 case = candidate

@@ -107,7 +107,8 @@ class Writer:
         if isinstance(item, str) and "\n" in item and not self._maybe(0.25):
             return f"{anchor} {self._block(item, depth)}"
         text = self._leaf(item, depth)
-        return f"{anchor} {text}{self._tail()}\n" if text or anchor else f"{self._tail()}\n"
+        # kustomize itself stumbles over a comment behind an empty value that later gets an empty list
+        return f"{anchor} {text}{self._tail()}\n" if text or anchor else "\n"
 
     def _list(self, value: list[Any], depth: int) -> str:
         pad = " " * depth
@@ -130,7 +131,7 @@ class Writer:
         """A literal or folded block; falls back to double quotes where a block cannot say it."""
         if re.search(r"[^\n -~\u00a0-\ud7ff\ue000-\ufefe]", text) or text.startswith("\n"):
             return self._double(text) + "\n"
-        style = "|" if self._maybe(0.75) else ">"
+        style = "|" if ":" in text or self._maybe(0.75) else ">"
         inner = " " * (depth + self.indent)
         hint = str(self.indent) if text[0] == " " else ""
         body = text.rstrip("\n")
