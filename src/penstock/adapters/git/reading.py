@@ -92,6 +92,15 @@ class Reader:
                     found[name.removeprefix(self.branch_prefix)] = commit
         return found
 
+    def tags(self, prefix: str = "") -> Mapping[str, CommitId]:
+        """Tags by short name, each with the commit it stands for."""
+        wanted = f"refs/tags/{prefix}"
+        found: dict[str, CommitId] = {}
+        for name in sorted(self._names()):
+            if name.startswith(wanted) and (commit := self._reference(name)) is not None:
+                found[name.removeprefix("refs/tags/")] = commit
+        return found
+
     def note(self, ref: str, commit: CommitId) -> str | None:
         try:
             return str(self._git.lookup_note(commit, f"refs/notes/{ref}").message)
@@ -160,7 +169,7 @@ class Reader:
         head, _, rest = path.partition("/")
         if not head:
             return one != other
-        left, right = self._store.directory(one).get(head), self._store.directory(other).get(head)
+        left, right = self._store.peek(one, head), self._store.peek(other, head)
         if left == right:
             return False
         if not rest:

@@ -20,7 +20,8 @@ Slot = tuple[int, str]
 """Mode and hex id of one name in a directory."""
 
 _DIRECTORY, _SYMLINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
-_CACHED_DIRECTORIES = 20_000
+_MODES = (b"40000", b"100644", b"100755", b"120000", b"160000", b"100664")
+_CACHED_DIRECTORIES, _GLANCED = 20_000, 64
 
 
 class ObjectStore:
@@ -31,6 +32,7 @@ class ObjectStore:
         self.suspect = False
         """An object was missing or unreadable: the copy may be damaged."""
         self._directories: OrderedDict[str, dict[str, Slot]] = OrderedDict()
+        self._glanced: OrderedDict[str, bytes] = OrderedDict()
 
     def directory(self, tree: str) -> dict[str, Slot]:
         """Name to (mode, id) of a tree object. Raises RefusedError when it is not here."""
@@ -43,6 +45,37 @@ class ObjectStore:
         if len(self._directories) > _CACHED_DIRECTORIES:
             self._directories.popitem(last=False)
         return parsed
+
+    def peek(self, tree: str, name: str) -> Slot | None:
+        """One name of a directory that is not worth parsing: a walk through history sees thousands of them once.
+
+        The bytes `mode SP name NUL` are looked for as they stand; that they turn up inside an object id instead is as
+        likely as a collision of 64 bits.
+        """
+        known = self._directories.get(tree)
+        if known is not None:
+            return known.get(name)
+        raw, size = self._glance(tree), len(tree) // 2
+        wanted = b" " + name.encode("utf-8", "surrogateescape") + b"\0"
+        for mode in _MODES:
+            row = mode + wanted
+            at = raw.find(row)
+            if at < 0:
+                continue
+            if at and raw[at - size - 1]:  # not right behind another row: part of a longer name, perhaps
+                return self.directory(tree).get(name)
+            end = at + len(row)
+            return int(mode, 8), raw[end : end + size].hex()
+        return None
+
+    def _glance(self, tree: str) -> bytes:
+        """The raw tree object; the last few are kept, because the next commit compares with them again."""
+        raw = self._glanced.get(tree)
+        if raw is None:
+            raw = self._glanced[tree] = self._read(tree)
+            if len(self._glanced) > _GLANCED:
+                self._glanced.popitem(last=False)
+        return raw
 
     def find(self, tree: str, path: str) -> Slot | None:
         """Mode and id at a path below a tree; '' is the tree itself."""

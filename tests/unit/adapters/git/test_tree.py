@@ -198,3 +198,13 @@ def test_a_folder_without_a_repository_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError) as refused:
         LocalRepo(tmp_path)
     assert refused.value.code == "NotARepository"
+
+
+def test_one_name_is_found_as_a_full_reading_would(store: ObjectStore) -> None:
+    names = ["a", "b 100644 web", "b 40000 web", "web", "x 40000 dir/in", "dir/in", "zz", "\udcff"]
+    made = tree_of(store, commit(store, {name: name.encode("utf-8", "surrogateescape") for name in names})).id
+    assert made is not None
+    fresh = ObjectStore(store.repository)
+    parsed = ObjectStore(store.repository).directory(made)
+    for name in [*parsed, "absent", "we", "eb", "40000 web", "b 100644", ""]:
+        assert fresh.peek(made, name) == parsed.get(name), name
