@@ -515,8 +515,8 @@ class Build:
             if not _is_local(first) and not _is_local(second):
                 shown = self.ids.current(second)
                 where = second.document.place() if second.document is not None else place
-                error = SetError(f"may not add resource with an already registered id: {shown}", (first, second))
-                self.report(error, where, layer.chain)
+                taken = SetError(f"may not add resource with an already registered id: {shown}", (first, second))
+                self.report(taken, where, layer.chain)
         into.resources.replace_all([resource for resource in into.resources if not _is_local(resource)])
 
 
