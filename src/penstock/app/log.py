@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from penstock import source
+from penstock.controllers import promotion_merges
 from penstock.controllers.promotion_history import History, unit_paths
 from penstock.model import errors
 from penstock.model.pipeline import REMAINDER, Environment, Repository
@@ -43,6 +44,10 @@ class Entry:
     approved_by: tuple[str, ...] = ()
     verdict: str = ""
     evidence: str = ""
+    merged_by: str = ""
+    """Who merged it by hand."""
+    bypassed: tuple[str, ...] = ()
+    """Gates that were not green then."""
     healthy_after: timedelta | None = None
     """From landing here to running healthy here, where a later promotion recorded it."""
     lead_time: timedelta | None = None
@@ -98,10 +103,11 @@ def _entries(
                     healthy_after=after,
                 )
             else:
-                yield _promoted(history, repository, landed, commit, promotion, after)
+                yield _promoted(repo, history, repository, landed, commit, promotion, after)
 
 
 def _promoted(
+    repo: RepoReader,
     history: History,
     repository: Repository,
     landed: records.Landed,
@@ -111,8 +117,10 @@ def _promoted(
 ) -> Entry:
     origin = repository.environment(promotion.source)
     written = history.origin(origin, promotion.unit, promotion.commit, repository) if origin else None
-    # Penstock writes the evidence only when it merges by itself, behind green gates.
-    kind: Kind = "rollback" if promotion.rollback else "promotion" if promotion.evidence else "bypass"
+    # Penstock writes the evidence only when it merges by itself, behind green gates; of a merge by a person a note tells.
+    note = promotion_merges.read(repo.note(promotion_merges.NOTES, commit.id))
+    gated = bool(promotion.evidence) or (note is not None and not note.bypassed)
+    kind: Kind = "bypass" if not gated else "rollback" if promotion.rollback else "promotion"
     return Entry(
         when=landed.when,
         commit=commit.id,
@@ -126,6 +134,8 @@ def _promoted(
         approved_by=promotion.approved_by,
         verdict=promotion.verdict,
         evidence=promotion.evidence,
+        merged_by=note.by if note else "",
+        bypassed=note.bypassed if note else (),
         healthy_after=healthy_after,
         lead_time=max(landed.when - written.author.when, timedelta(0)) if written else None,
     )

@@ -68,6 +68,8 @@ def show(entries: tuple[logs.Entry, ...], environment: str) -> None:
     for entry in entries:
         words = {"bypass": fleets.paint("BYPASS ", "red"), "rollback": fleets.paint("ROLLBACK ", "yellow")}.get(entry.kind, "")
         change = f"{words}{fleets.cut(fleets.plain(entry.subject), 56)} ({fleets.plain(entry.author)})"
+        if entry.bypassed:
+            change += f" merged by {fleets.plain(entry.merged_by)} past {', '.join(map(fleets.plain, entry.bypassed))}"
         rows.append(
             [
                 f"{entry.when:%Y-%m-%d %H:%M}",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from penstock.controllers.promotion_cases import LABEL, STATUS_PREFIX, SUPERSEDED, Asked, Case, Survey, branch_of
+from penstock.controllers.promotion_merges import Recorder
 from penstock.controllers.promotion_survey import Surveyor
 from penstock.controllers.watching import Watcher
 from penstock.model.errors import PenstockError, RaceError, RemoteError
@@ -59,6 +60,8 @@ class Report:
     survey: Survey
     done: tuple[Done, ...] = ()
     problems: tuple[str, ...] = ()
+    bypasses: tuple[str, ...] = ()
+    """Merges past red gates that were found and recorded."""
     again: bool = False
     """Something changed, so there may be more to do at once."""
 
@@ -82,6 +85,10 @@ class Controller:
 
     def __post_init__(self) -> None:
         self.surveyor = Surveyor(repo=self.repo, forge=self.forge, clusters=self.clusters, clock=self.clock, branch=self.branch)
+
+    @property
+    def _recorder(self) -> Recorder:
+        return Recorder(repo=self.repo, forge=self.forge, history=self.surveyor.history)
 
     def poke(self) -> None:
         """Something changed (a push, a review, a status): look now."""
@@ -144,6 +151,7 @@ class Controller:
         survey = await self.surveyor.survey(asked)
         done: list[Done] = []
         problems: list[str] = []
+        bypasses: list[str] = []
         again = False
         for case in survey.cases:
             if only_asked and not any(one.concerns(case.change) for one in asked):
@@ -163,7 +171,13 @@ class Controller:
             except RemoteError as error:
                 problems.append(f"{case.unit} -> {case.target.name}: {error.what}")
                 _log.warning("promotion of %s to %s: %s", case.unit, case.target.name, error.what)
-        self.latest = Report(survey=survey, done=tuple(done), problems=tuple(problems), again=again)
+        try:
+            for bypass in await self._recorder.record(survey):
+                _log.warning("promotion: BYPASS: %s", bypass)
+                bypasses.append(bypass)
+        except RemoteError as error:
+            _log.warning("promotion: recording merges: %s", error.what)
+        self.latest = Report(survey=survey, done=tuple(done), problems=tuple(problems), bypasses=tuple(bypasses), again=again)
         return self.latest
 
     async def _act(self, survey: Survey, case: Case) -> Done | None:

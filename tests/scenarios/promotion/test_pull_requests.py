@@ -5,6 +5,7 @@ from __future__ import annotations
 from promotion_fleet import WEB, Fleet
 
 from penstock.adapters import git
+from penstock.app import log
 from penstock.model.values import CommitId
 
 
@@ -179,6 +180,46 @@ async def test_several_apps_move_side_by_side(fleet: Fleet) -> None:
     assert "checkout_timeout: 20s" in await fleet.read("clusters/staging/apps/web/config.yaml")
     await fleet.mirror.fetch()
     assert fleet.mirror.branches("penstock/") == {}
+
+
+async def test_a_merge_past_red_gates_is_recorded_loudly_and_once(fleet: Fleet) -> None:
+    number = await opened(fleet)
+    await fleet.settle()
+    pull = await fleet.the_pull()
+    merged = await fleet.forges["reviewer"].merge_pull(
+        number, sha=pull.head_sha, method="squash", title="now", message=fleet.mirror.commit(pull.head_sha).message
+    )
+    report = await fleet.controller().once()
+    assert report.bypasses == (f"reviewer merged web into staging ({merged[:7]}) past approvals",)
+    await fleet.settle()
+    assert (await fleet.controller().once()).bypasses == ()
+    comments = [one.body for one in await fleet.forges["penstock"].comments(number) if "Bypass" in one.body]
+    assert len(comments) == 1 and "reviewer merged past approvals" in comments[0]
+    statuses = await fleet.forges["penstock"].statuses(merged)
+    assert [(one.context, one.state) for one in statuses] == [("penstock/bypass", "failure")]
+    (entry, *_) = log.log(fleet.mirror, "main", "staging")
+    assert (entry.kind, entry.unit, entry.merged_by, entry.bypassed) == ("bypass", "web", "reviewer", ("approvals",))
+
+
+async def test_the_log_tells_promotions_and_direct_edits_from_git_alone(fleet: Fleet) -> None:
+    await opened(fleet)
+    fleet.clock.turn(minutes=5)
+    await fleet.approve(await fleet.the_pull())
+    await fleet.settle()
+    await fleet.edit("by hand", WEB.format("staging") + "config.yaml", "http://api", "http://other")
+    await fleet.mirror.fetch()
+    edit, promotion, start = log.log(fleet.mirror, "main", "staging")
+    assert (edit.kind, edit.unit, edit.subject, edit.author) == ("bypass", "web", "by hand", "Dana Developer")
+    assert (promotion.kind, promotion.unit, promotion.subject) == ("promotion", "web", "raise checkout timeout to 20s")
+    assert (promotion.author, promotion.source, promotion.pull, promotion.approved_by) == (
+        "Dana Developer",
+        "dev",
+        "#1",
+        ("reviewer",),
+    )
+    assert promotion.evidence.startswith("dev healthy 2026-03-02T14:00:00Z/2026-03-02T14:05:00Z sha256:")
+    assert start.kind == "direct"
+    assert [entry.kind for entry in log.log(fleet.mirror, "main", "dev")] == ["direct", "direct"]
 
 
 async def test_a_person_may_merge_by_hand_and_the_next_change_builds_on_it(fleet: Fleet) -> None:
