@@ -32,6 +32,8 @@ class DirectoryTree:
         self.id: TreeId | None = None
         self._listings: dict[str, dict[str, os.stat_result]] = {}
         self._entries: dict[str, Entry | None] = {}
+        self._latest: tuple[str, bytes] | None = None
+        """The content that was named last: whoever asks for an entry mostly reads it next, and then gets those bytes."""
 
     def entry(self, path: str) -> Entry | None:
         if path not in self._entries:
@@ -44,6 +46,8 @@ class DirectoryTree:
             raise FileNotFoundError(path)
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(path)
+        if self._latest is not None and self._latest[0] == path:
+            return self._latest[1]
         return self._content(path, found)
 
     def names(self, path: str) -> tuple[str, ...]:
@@ -64,7 +68,11 @@ class DirectoryTree:
         if stat.S_ISDIR(found.st_mode):
             return Entry(kind="directory")
         kept = found.st_size <= _HASH_LIMIT_BYTES
-        name = blob_id(self._content(path, found)) if kept else ""
+        name = ""
+        if kept:
+            content = self._content(path, found)
+            self._latest = (path, content)
+            name = blob_id(content)
         if stat.S_ISLNK(found.st_mode):
             return Entry(kind="symlink", id=name, size_bytes=found.st_size)
         return Entry(kind="file", id=name, size_bytes=found.st_size, executable=bool(found.st_mode & stat.S_IXUSR))
