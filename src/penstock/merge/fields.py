@@ -141,7 +141,7 @@ class FieldMerge:
     def value(self, spot: Spot, b: Base, s: Node | None, t: Node | None) -> Fate:
         """Merge one field."""
         cb, cs, ct = self.number(b), self.number(s), self.number(t)
-        if isinstance(t, Alias) and not _unshared(b, s, t):
+        if isinstance(t, Alias) and not self._own(spot, b, s, t):
             spot = replace(spot, edit=False)
         if cs == ct:
             return Fate("keep", ct)
@@ -172,7 +172,7 @@ class FieldMerge:
 
     def _inside(self, spot: Spot, b: Base, s: Node, t: Node) -> Fate | None:
         """Merge what is inside two collections or two texts; None when the values have no common inside."""
-        if isinstance(t, Alias) and _unshared(b, s, t):
+        if isinstance(t, Alias) and self._own(spot, b, s, t):
             return None
         rs, rt = resolved(s), resolved(t)
         rb = b if b is None or isinstance(b, str) else resolved(b)
@@ -205,6 +205,10 @@ class FieldMerge:
             self.record.change(spot.path, MASK if masked else before, MASK if masked else after, s)
         return Fate("keep", self.canon.string(merged.value))
 
+    def _own(self, spot: Spot, b: Base, s: Node | None, t: Alias) -> bool:
+        """Whether an alias of the target gets a value of its own: the source gave it one, or a person asked for it."""
+        return _unshared(b, s, t) or self._chosen(spot) == "source"
+
     def _chosen(self, spot: Spot) -> str:
         """The side a person chose for this field; '' when nobody did."""
         chosen = self.choices.covering(spot.chosen)
@@ -214,6 +218,8 @@ class FieldMerge:
         """The target's field becomes the source's."""
         if s is not None and spot.declared:
             s = self._left_out(spot, s)
+        if s is not None and self._chosen(spot) == "source":
+            s = editing.spelled_out(s)
         self.touched.append((spot, b, s, t))
         if spot.edit:
             show, masked = self.record.text, spot.masked
@@ -346,7 +352,7 @@ class FieldMerge:
         if not t.entries and not (t.flow and spot.flow) and not s.flow and plan:
             # An empty {} that gets entries takes the source's way of writing them.
             members = [step.member for step in plan if isinstance(step, Add)]
-            filled = editing.fill(self.source, s, members)
+            filled = editing.fill(s, members)
             self.editor.replace(t, filled, before=spot.before, at=spot.at, flow=False, item=spot.item)
             return
         self.editor.arrange(t, s, plan, self._drops_head(b, s, list(t.keys)))
@@ -456,18 +462,18 @@ class FieldMerge:
             return ordering.place(t, s, come)
         moved = ordering.reorder(b, s, t)
         if moved is None:
-            if self.choices.covering(spot.chosen) < 0:
-                whole = self.record.conflict("order", spot.path, _orders(b, s, t), (spot.there, spot.here))
-                assert whole
-            return t
+            side = self._chosen(spot)
+            if not side:
+                self.record.conflict("order", spot.path, _orders(b, s, t), (spot.there, spot.here))
+            if side != "source":
+                return t
+            moved = ordering.reorder(t, s, t) or t
         return ordering.place(moved, s, come)
 
     def _arrange_list(self, spot: Spot, b: Sequence | None, s: Sequence, t: Sequence, plan: list[Keep | Add]) -> None:
         if not t.items and not (t.flow and spot.flow) and not s.flow and plan:
             members = [step.member for step in plan if isinstance(step, Add)]
-            self.editor.replace(
-                t, editing.fill(self.source, s, members), before=spot.before, at=spot.at, flow=False, item=spot.item
-            )
+            self.editor.replace(t, editing.fill(s, members), before=spot.before, at=spot.at, flow=False, item=spot.item)
             return
 
         def drops(index: int, comment: str) -> bool:
@@ -535,7 +541,7 @@ class FieldMerge:
             same = len(entries) == len(node.entries) and all(
                 made.value is resolved(own.value) for made, own in zip(entries, node.entries, strict=True)
             )
-            return node if same else editing.fill(self.source, node, entries)
+            return node if same else editing.fill(node, entries)
         how = keys.keys_for(_field(spot.path), self.kind, kustomization=self.kustomization, sides=[node])
         items: list[Node] = []
         for index, item in enumerate(node.items):
@@ -544,7 +550,7 @@ class FieldMerge:
             if self.declared.covering(state) < 0:
                 items.append(self.without_declared(replace(spot, declared=state, path=(*spot.path, step)), item))
         same = len(items) == len(node.items) and all(made is resolved(own) for made, own in zip(items, node.items, strict=True))
-        return node if same else editing.fill(self.source, node, items)
+        return node if same else editing.fill(node, items)
 
     def _left_out(self, spot: Spot, s: Node) -> Node:
         """What comes in, without declared differences: those never travel."""
