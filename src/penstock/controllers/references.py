@@ -99,7 +99,7 @@ def highest(tags: Mapping[str, CommitId], wanted: str) -> tuple[str, CommitId]:
     matching = [
         (version, tag)
         for tag in tags
-        if (version := _version(tag)) is not None and any(all(test(version) for test in group) for group in allowed)
+        if (version := _version(tag)) is not None and any(_admits(group, version) for group in allowed)
     ]
     if not matching:
         raise RefusedError(f"no tag matches the version range '{wanted}'", code=flux.GIT_FAILED, status=404)
@@ -128,8 +128,6 @@ class _Test:
         self.low, self.high, self.low_open, self.high_open, self.pre = low, high, low_open, high_open, pre
 
     def __call__(self, version: Version) -> bool:
-        if version[3] != _RELEASE and not self.pre:
-            return False
         if self.low is not None and (version < self.low or (self.low_open and version == self.low)):
             return False
         return self.high is None or version < self.high or (not self.high_open and version == self.high)
@@ -138,6 +136,13 @@ class _Test:
 class _Not(_Test):
     def __call__(self, version: Version) -> bool:
         return not super().__call__(version)
+
+
+def _admits(group: list[_Test], version: Version) -> bool:
+    """Whether a version passes all tests of a group; a pre-release only where the group names one."""
+    if version[3] != _RELEASE and not any(test.pre for test in group):
+        return False
+    return all(test(version) for test in group)
 
 
 def _range(text: str) -> list[list[_Test]]:
