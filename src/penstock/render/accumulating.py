@@ -39,7 +39,7 @@ from penstock.render.resources import Ids, Resource, ResourceSet, SetError
 from penstock.render.schema import BUILT_IN_VERSION, Schema
 from penstock.render.transforming import TransformError
 from penstock.render.variables import Variable
-from penstock.yamldoc import composing, scalars
+from penstock.yamldoc import composing, reading, scalars
 
 if TYPE_CHECKING:
     from penstock.render.tracing import Recorder
@@ -251,7 +251,11 @@ class Build:
             documents = self.cache.documents(entry.id, real, self.options.leniency, lambda: self.loader.content(real, entry))
             resources = objects.from_documents(documents, own=False)
         else:
-            resources = objects.load(self.loader.content(real, entry), real, self.options.leniency)
+            documents = reading.load_all(self.loader.content(real, entry), real, self.options.leniency)
+            resources = objects.from_documents(documents)
+        for document in documents:
+            for warning in document.warnings:
+                self.warn(warning.what, warning.where, layer.chain, warning.code, warning.hint)
         self._objects += len(resources)
         if self._objects > self.options.max_objects:
             raise LoadError(f"the build has more than {self.options.max_objects} objects", "RenderBudget")

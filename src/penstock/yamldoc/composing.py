@@ -91,6 +91,7 @@ class Composer:
         self._alias_nodes = 0
         self._alias_characters = 0
         self._problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self._root_done = False
 
     def compose(self, source: bytes | str) -> tuple[Any, int] | None:
@@ -100,7 +101,7 @@ class Composer:
         try:
             return self._compose(source)
         except yaml.YAMLError as error:
-            raise self._syntax(error) from None
+            raise self._syntax(error, source) from None
 
     def _compose(self, source: bytes | str) -> tuple[Any, int] | None:
         import yaml
@@ -264,8 +265,21 @@ class Composer:
             if isinstance(value, scalars.Timestamp) and (self._sigs or (":" in text and self._stack and self._stack[-1].flow)):
                 # kyaml prints and reads a document again, and between brackets it quotes a text with colons
                 return value.text
+            if isinstance(value, scalars.Timestamp | scalars.FloatText) and not self._sigs:
+                self._note_change(value, event)
             return value
         return self._tagged(tag, text, event)
+
+    def _note_change(self, value: scalars.Timestamp | scalars.FloatText, event: Any) -> None:
+        """A scalar that does not reach the cluster as it is written."""
+        if isinstance(value, scalars.Timestamp):
+            what, code = "a date without quotes is rewritten as a full timestamp", "YamlTimestamp"
+        elif scalars.loses_digits(value):
+            what, code = "the number has more digits than are kept", "YamlPrecision"
+        else:
+            return
+        where = self._place(event.start_mark.line, event.start_mark.column)
+        self.warnings.append(Problem(what=what, where=where, code=code, hint="put it in quotes", severity="warning"))
 
     def _tagged(self, tag: str, text: str, event: Any) -> Any:
         if tag in ("!", _TAG_PREFIX + "str"):
@@ -333,7 +347,7 @@ class Composer:
     def _fail_at(self, what: str, line: int, column: int, code: str) -> NoReturn:
         raise InputError([*self._problems, Problem(what=what, where=self._place(line, column), code=code)])
 
-    def _syntax(self, error: Any) -> InputError:
+    def _syntax(self, error: Any, source: bytes | str) -> InputError:
         """libyaml's words, which are go-yaml's too, at the place of the problem."""
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
@@ -341,7 +355,10 @@ class Composer:
         if mark is not None:
             where = self._place(mark.line, mark.column)
         else:
-            where = Place(path=self._path, line=self._first_line)
+            before = source[: getattr(error, "position", 0)]
+            before = before if isinstance(before, bytes) else before.encode()
+            column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
+            where = Place(path=self._path, line=self._first_line + before.count(b"\n"), column=column)
         hint = "use spaces, YAML does not allow tabs for indentation" if "cannot start any token" in what else None
         text = f"not valid YAML: {what}" + (f" ({context})" if context else "")
         code = "YamlSyntax"

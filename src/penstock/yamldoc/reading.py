@@ -58,6 +58,8 @@ class Document:
     first_line: int = 1
     """The line in the file of the first line of `source`."""
     flavour: Flavour = "kyaml"
+    warnings: tuple[Problem, ...] = ()
+    """What will not reach the cluster as it is written."""
 
     def place(self, path: FieldPath = ()) -> Place:
         """Where a field stands (its key, or the list item); the nearest parent that exists when it does not."""
@@ -262,4 +264,12 @@ def _exact(part: bytes, path: str, first_line: int, flavour: Flavour, leniency: 
     if composed is None:
         return None
     value, line = composed
-    return Document(value=value, path=path, line=first_line + line, source=part, first_line=first_line, flavour=flavour)
+    return Document(
+        value=value,
+        path=path,
+        line=first_line + line,
+        source=part,
+        first_line=first_line,
+        flavour=flavour,
+        warnings=tuple(composer.warnings),
+    )

@@ -164,6 +164,11 @@ def _float(plain: str, text: str) -> Any:
     return number if format_float(number) == text else FloatText(number, text)
 
 
+def loses_digits(value: FloatText) -> bool:
+    """Whether the number that a float's text says is not the one that its shortest form says."""
+    return Decimal(value.text.replace("_", "")) != Decimal(repr(float(value)))
+
+
 def canonical_float(value: float) -> int | float:
     """The number a float becomes on kustomize's way through JSON text: integral values that fit 64 bits are integers."""
     if value.is_integer() and abs(value) < 1e21:
