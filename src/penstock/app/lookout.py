@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from penstock.app import status
 from penstock.app.world import World
-from penstock.controllers.promotion_cases import BRANCHES, Case
+from penstock.controllers.promotion_cases import BRANCHES, Case, Survey
 from penstock.controllers.promotion_survey import Surveyor
 from penstock.model import errors
 from penstock.model.resource import Manifest
@@ -70,6 +70,7 @@ class Lookout:
         }
         self._looking = status.surveyor(replace(world, clusters=self._clusters))
         self._blind = _without_forge(self._looking)
+        self._before: tuple[object, status.Status] | None = None
 
     @property
     def name(self) -> str:
@@ -92,7 +93,7 @@ class Lookout:
             problems = (f"Git and forge cannot be asked ({said}): pull requests are not known, commits may be old",)
             looking = self._blind
             survey = await looking.survey(fetch=False)
-        found = await asyncio.to_thread(status.of, looking, survey, name=self.name)
+        found = await asyncio.to_thread(self._status, looking, survey)
         return Look(
             status=found,
             cases=survey.cases,
@@ -102,6 +103,13 @@ class Lookout:
             },
             problems=problems,
         )
+
+    def _status(self, looking: Surveyor, survey: Survey) -> status.Status:
+        """The status, anew only when something it is made of is new: it looks at every app in every environment."""
+        key = (survey.tip, dict(survey.seen), tuple(map(_shown, survey.cases)))
+        if self._before is None or self._before[0] != key:
+            self._before = key, status.of(looking, survey, name=self.name)
+        return replace(self._before[1], now=survey.now)
 
     async def promotion(self, number: int, look: Look) -> Promotion:
         """One pull request. Raises RefusedError(code='NotFound') for one that is no promotion."""
@@ -137,6 +145,13 @@ class Lookout:
         except errors.RefusedError:
             return None
         return next((one for one in records.parse(message).promotions if one.unit == unit), None)
+
+
+def _shown(case: Case) -> tuple[object, ...]:
+    """What the status shows of a case."""
+    pull = (case.pull.number, case.pull.url, case.pull.draft) if case.pull else None
+    told = status.waiting_of(case.verdicts), case.decision, case.commits, len(case.change.conflicts)
+    return case.unit, case.target.name, case.change.content, case.change.digest, pull, *told
 
 
 def _without_forge(looking: Surveyor) -> Surveyor:

@@ -322,7 +322,11 @@ def parts_behind(row: status.Row, cell: status.Cell, look: lookout.Look) -> bool
 
 
 def _next(cases: Iterable[lookout.Case]) -> str:
-    return next((case.decision.reason for case in cases), "")
+    """What the first step that is not done waits for."""
+    for case in cases:
+        where = f"PR #{case.pull.number} to {case.target.name}" if case.pull else case.target.name
+        return f"{where}: {case.decision.reason}"
+    return ""
 
 
 def _standing(found: lookout.Promotion) -> tuple[views.Mark, str]:
