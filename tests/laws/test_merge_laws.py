@@ -167,6 +167,18 @@ def test_edits_of_different_fields_commute() -> None:
 def test_aliases_to_aliases_cost_no_more_than_their_text() -> None:
     bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
     assert outcome(bomb + "v: 1\n", bomb + "v: 2\n", bomb + "v: 1\nw: 1\n") == bomb + "v: 2\nw: 1\n"
+    changed = bomb.replace("[x, x]", "[x, y]")
+    assert outcome(bomb, changed, bomb + "w: 1\n") == changed + "w: 1\n"
+
+
+def test_merge_keys_of_merge_keys_cost_no_more_than_their_text() -> None:
+    bomb = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}, *a{n - 1}], k{n}: 1}}\n" for n in range(1, 40))
+    changed = bomb.replace("{x: 1}", "{x: 2}")
+    assert outcome(bomb, changed, bomb + "w: 1\n") == changed + "w: 1\n"
+    merged = merge.three_way(
+        bomb.encode(), changed.encode(), (bomb + "w: 1\n").encode(), path="values.yaml", declared=["a39.k1", "*.k9"]
+    )
+    assert merged.result == (changed + "w: 1\n").encode()
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a]\n", "a: *b\n", "a: [" * 300 + "]" * 300 + "\n", "%YAML 1.1\n---\na: 1\n"])

@@ -35,8 +35,8 @@ class App:
         settings = "".join(f"  {key}: {quote}{value}{quote}{note}\n" for key, value in self.settings.items())
         limits = "".join(f"            {key}: {value}\n" for key, value in self.limits.items())
         return {
-            "kustomization.yaml": f"resources:\n{pad}- deployment.yaml\n{pad}- config.yaml\nimages:\n- name: registry/{self.name}\n"
-            f"  newTag: {quote}{self.tag}{quote}{note}\n",
+            "kustomization.yaml": f"resources:\n{pad}- deployment.yaml\n{pad}- config.yaml\n"
+            f"images:\n- name: registry/{self.name}\n  newTag: {quote}{self.tag}{quote}{note}\n",
             "config.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {self.name}\n"
             f"data:\n  host: {self.host}\n{settings}",
             "deployment.yaml": f"apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {self.name}\n"

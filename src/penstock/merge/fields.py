@@ -89,6 +89,8 @@ class FieldMerge:
         self.canon = canon or Canon()
         self.editor = Editor(self.target, self.source, self.base)
         self.touched: list[tuple[Spot, Base, Node | None, Node | None]] = []
+        self.seen: dict[tuple[int, int, int], Fate | None] = {}
+        self.bare: dict[tuple[int, State, str], Node] = {}
         self.shadow: list[tuple[ConflictKind, FieldPath, Base, Node | None, Node | None, Spot]] = []
 
     def result(self) -> str:
@@ -174,6 +176,15 @@ class FieldMerge:
         """Merge what is inside two collections or two texts; None when the values have no common inside."""
         if isinstance(t, Alias) and self._own(spot, b, s, t):
             return None
+        if spot.edit or spot.declared or spot.chosen:
+            return self._into(spot, b, s, t)
+        # Below an alias the same three values may come up again and again.
+        key = (id(b), id(resolved(s)), id(resolved(t)))
+        if key not in self.seen:
+            self.seen[key] = self._into(spot, b, s, t)
+        return self.seen[key]
+
+    def _into(self, spot: Spot, b: Base, s: Node, t: Node) -> Fate | None:
         rs, rt = resolved(s), resolved(t)
         rb = b if b is None or isinstance(b, str) else resolved(b)
         if isinstance(rb, Scalar) and nodes.is_null(rb):
@@ -526,6 +537,12 @@ class FieldMerge:
         node = resolved(node)
         if not spot.declared or isinstance(node, Scalar):
             return node
+        key = (id(node), spot.declared, _field(spot.path))
+        if key not in self.bare:
+            self.bare[key] = self._bared(spot, node)
+        return self.bare[key]
+
+    def _bared(self, spot: Spot, node: Mapping | Sequence) -> Node:
         if isinstance(node, Mapping):
             if node.opaque:
                 return node
@@ -567,7 +584,7 @@ class FieldMerge:
 
     def differences(self, spot: Spot, s: Node | None, t: Node | None) -> None:
         """Write down every field in which the target stays different."""
-        if not spot.edit or self.number(s) == self.number(t):
+        if not spot.edit or self.number(s) == self.number(t) or (isinstance(s, Alias) and isinstance(t, Alias)):
             return
         rs, rt = (resolved(node) if node is not None else None for node in (s, t))
         if isinstance(rs, Mapping) and isinstance(rt, Mapping) and not (rs.opaque or rt.opaque):

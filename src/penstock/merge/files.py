@@ -68,6 +68,7 @@ def _text(content: bytes | None) -> _Text | None:
     return _Text(text, mark, "\n")
 
 
+_SECRET = re.compile(rb"""\bkind["']?\s*:\s*["']?secret\b""", re.IGNORECASE)
 _SOPS_LINES = re.compile(rb"^(?:sops_(?:mac|version)\s*=|\[sops\]\s*$)", re.MULTILINE)
 
 
@@ -313,6 +314,8 @@ class Merging:
             return FileMerge(
                 result=self.source, changes=(self._change(self._shown(self.target), self._shown(self.source)),), notes=notes
             )
+        if any(_SECRET.search(content) for content in (self.base, self.source, self.target) if content is not None):
+            self.masked = True
         if base is None:
             return self._ask("never-promoted")
         sides = [part.text.replace("\r\n", "\n").split("\n") for part in (base, source)]

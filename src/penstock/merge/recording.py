@@ -114,7 +114,7 @@ class Recorder:
         """A value as its document writes it, without the indentation it stands in."""
         if document is None or node is None:
             return MISSING
-        if masked or self.masked:
+        if masked or self.masked or _holds_secret(node):
             return MASK
         raw = document.text[node.start : node.end]
         if isinstance(node, Mapping | Sequence) and not node.flow:
@@ -126,6 +126,15 @@ class Recorder:
         elif isinstance(node, Scalar) and not raw:
             raw = "null"
         return raw if len(raw) <= _LONGEST else raw[:_LONGEST] + "…"
+
+
+def _holds_secret(node: Node) -> bool:
+    """Whether a value that would be shown whole is a Secret or has one in it."""
+    if isinstance(node, Sequence):
+        return any(_holds_secret(item) for item in node.items)
+    if not isinstance(node, Mapping):
+        return False
+    return any(secret_below(node, key) for key in node.keys) or any(_holds_secret(entry.value) for entry in node.entries)
 
 
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

@@ -67,6 +67,8 @@ class Mapping:
     opaque: bool = False
     trimmed: bool = False
     """Entries were left out of what the text says (declared differences): it must be written anew, not copied."""
+    merged: dict[str, Node] | None = None
+    """What `effective` found, kept where there are merge keys: they may nest many times over."""
     tag: str | None = None
     anchor: str | None = None
     canon: int = 0
@@ -234,10 +236,13 @@ def effective(node: Mapping) -> dict[str, Node]:
     merge = node.keys.get("<<")
     if merge is None or (isinstance(merge.key, Scalar) and merge.key.style):
         return {key: entry.value for key, entry in node.keys.items()}
+    if node.merged is not None:
+        return node.merged
     found = {key: entry.value for key, entry in node.keys.items() if key != "<<"}
     for source in _merged(merge.value):
         for key, value in effective(source).items():
             found.setdefault(key, value)
+    node.merged = found
     return found
 
 

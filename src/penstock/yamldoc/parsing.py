@@ -128,7 +128,7 @@ class _Builder:
         if not flow and entries:
             content = entries[0].key.start
         opaque = opaque or (flow and self.text[content : content + 1] != "{")
-        return Mapping(start, end, content, flow, entries, keys, opaque, False, event.tag, event.anchor)
+        return Mapping(start, end, content, flow, entries, keys, opaque, tag=event.tag, anchor=event.anchor)
 
     def sequence(self, event: Any, depth: int) -> Sequence:
         get = self.events.get_event

@@ -260,7 +260,7 @@ class Writer:
             key = quoted(entry.key.value, '"') if entry.key.style != '"' else key
         elif isinstance(entry.key, Scalar):
             key = inline_scalar(entry.key, key, flow=True)
-        return f"{key}: {value}" if value else f"{key}:"
+        return f"{key}: {value or 'null'}"
 
 
 def block_indent(node: Scalar, lines: list[str]) -> int:

@@ -126,6 +126,16 @@ def listed(text: bytes) -> bytes:
     return b"- " + first + b"".join(b"  " + line for line in rest)
 
 
+@pytest.mark.parametrize(
+    ("end", "kind"), [("{{- end }}", "lines"), ("{{ end }}: x", "changed-both"), ("kind: Secret", "changed-both")]
+)
+def test_a_secret_that_is_only_merged_as_a_whole_is_hidden(end: str, kind: str) -> None:
+    sides = [f"kind: Secret\nstringData:\n  pw: {word}\n{end}\n".encode() for word in ("swordfish", "hunter2", "xyzzy1")]
+    merged = three_way(*sides)
+    assert [conflict.kind for conflict in merged.conflicts] == [kind]
+    assert not any(word in shown(merged) for word in ("swordfish", "hunter2", "xyzzy1"))
+
+
 def test_literals_of_a_secret_generator_are_hidden() -> None:
     sides = [f"secretGenerator:\n- name: s\n  literals:\n  - PW={word}\n".encode() for word in ("swordfish", "hunter2", "xyzzy1")]
     merged = three_way(*sides, path="kustomization.yaml")
