@@ -359,7 +359,7 @@ class Build:
                 entry = {**entry, "options": generating.merged_options(entry.get("options"), common)}
                 place = layer.kustomization.place(name, index)
                 try:
-                    value = make(entry, self.reader(layer))
+                    value = make(entry, self.reader(layer), checked=not self.options.leniency.unchecked_data)
                     wants_hash = not (entry["options"] or {}).get("disableNameSuffixHash")
                     resource = Resource(value, place=place, needs_hash=wants_hash, behavior=entry.get("behavior") or "")
                     if layer.origin is not None:
@@ -376,7 +376,8 @@ class Build:
                 config = plugins.config_of(configured, layer.kustomization.path)
                 if configured.kind not in plugins.GENERATORS:
                     raise plugins.PluginError(f"plugin {self.ids.original(configured)} not a generator")
-                made = plugins.generate(configured, config, self.reader(layer))
+                checked = not self.options.leniency.unchecked_data
+                made = plugins.generate(configured, config, self.reader(layer), checked=checked)
                 for resource in made:
                     resource.place = place
                 origins.add_origins(made, origins.read_origin(configured) if layer.origin is not None else None)

@@ -30,10 +30,13 @@ class GenerateError(Exception):
 ReadFile = Callable[[str], bytes]
 
 
-def config_map(entry: Mapping[str, Any], read: ReadFile) -> dict[str, Any]:
-    """The ConfigMap of an entry. Raises GenerateError, and what `read` raises."""
+def config_map(entry: Mapping[str, Any], read: ReadFile, *, checked: bool = True) -> dict[str, Any]:
+    """The ConfigMap of an entry. Raises GenerateError, and what `read` raises.
+
+    Keys and sizes that no cluster takes are only refused when `checked`.
+    """
     value = _base("ConfigMap", entry)
-    pairs = _pairs(entry, read)
+    pairs = _pairs(entry, read, checked=checked)
     data: dict[str, str] = {}
     binary: dict[str, str] = {}
     for key in sorted(pairs):
@@ -49,11 +52,11 @@ def config_map(entry: Mapping[str, Any], read: ReadFile) -> dict[str, Any]:
     return value
 
 
-def secret(entry: Mapping[str, Any], read: ReadFile) -> dict[str, Any]:
-    """The Secret of an entry. Raises GenerateError, and what `read` raises."""
+def secret(entry: Mapping[str, Any], read: ReadFile, *, checked: bool = True) -> dict[str, Any]:
+    """The Secret of an entry, as config_map."""
     value = _base("Secret", entry)
     value["type"] = entry.get("type") or "Opaque"
-    pairs = _pairs(entry, read)
+    pairs = _pairs(entry, read, checked=checked)
     value["data"] = {key: encoded(pairs[key]) for key in sorted(pairs)}
     _options(value, entry)
     return value
@@ -78,29 +81,29 @@ def _options(value: dict[str, Any], entry: Mapping[str, Any]) -> None:
         value["immutable"] = True
 
 
-def _pairs(entry: Mapping[str, Any], read: ReadFile) -> dict[str, bytes]:
+def _pairs(entry: Mapping[str, Any], read: ReadFile, *, checked: bool) -> dict[str, bytes]:
     """key -> content; env files first, then literals, then files, no key twice."""
     pairs: dict[str, bytes] = {}
     name = entry.get("name")
     sources = [*(entry.get("envs") or []), *([entry["env"]] if entry.get("env") else [])]
     for index, source in enumerate(sources):
         for key, content in _env_lines(read(source), source, index):
-            _add(pairs, key, content, name, "envs", index)
+            _add(pairs, key, content, name, "envs", index, checked=checked)
     for index, source in enumerate(entry.get("literals") or []):
         key, content = _literal(source, index)
-        _add(pairs, key, content, name, "literals", index)
+        _add(pairs, key, content, name, "literals", index, checked=checked)
     for index, source in enumerate(entry.get("files") or []):
         key, path = file_source(source, index)
-        _add(pairs, key, read(path), name, "files", index)
-    if sum(map(len, pairs.values())) > MAX_DATA_BYTES:
+        _add(pairs, key, read(path), name, "files", index, checked=checked)
+    if checked and sum(map(len, pairs.values())) > MAX_DATA_BYTES:
         raise GenerateError(f"'{name}' is larger than the {MAX_DATA_BYTES} bytes a cluster accepts", "name")
     return pairs
 
 
-def _add(pairs: dict[str, bytes], key: str, content: bytes, name: Any, field: str, index: int) -> None:
+def _add(pairs: dict[str, bytes], key: str, content: bytes, name: Any, field: str, index: int, *, checked: bool) -> None:
     if key in pairs:
         raise GenerateError(f"configmap {name} illegally repeats the key `{key}`", field, index)
-    if not _KEY.match(key) or key in (".", ".."):
+    if checked and (not _KEY.match(key) or key in (".", "..")):
         raise GenerateError(f"'{key}' cannot be a key of '{name}': letters, digits, '-', '_' and '.' only", field, index)
     pairs[key] = content
 

@@ -25,6 +25,9 @@ def problems(objects: Iterable[RenderedObject]) -> list[Problem]:
     """Names and namespaces that cannot be, in object order."""
     found = []
     for one in objects:
+        written = (one.manifest.get("metadata") or {}).get("name")
+        if not isinstance(written, str):
+            found.append(_problem(one, f"the name of {one.id.kind} {one.id.name!r} is not text", "put it in quotes"))
         why = _why(one.id.group, one.id.kind, one.id.name)
         if why:
             found.append(_problem(one, f"the name of {one.id.kind} {one.id.name!r} {why}"))
@@ -33,8 +36,10 @@ def problems(objects: Iterable[RenderedObject]) -> list[Problem]:
     return found
 
 
-def _problem(one: RenderedObject, what: str) -> Problem:
-    hint = "lower-case letters, digits and '-', beginning and ending with a letter or digit"
+_HINT = "lower-case letters, digits and '-', beginning and ending with a letter or digit"
+
+
+def _problem(one: RenderedObject, what: str, hint: str = _HINT) -> Problem:
     return Problem(what=what, where=one.origin.place, hint=hint, code="BadName")
 
 

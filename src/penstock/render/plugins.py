@@ -100,7 +100,7 @@ def config_of(resource: Resource, path: str) -> dict[str, Any]:
     return config
 
 
-def generate(resource: Resource, config: Mapping[str, Any], read: ReadFile) -> list[Resource]:
+def generate(resource: Resource, config: Mapping[str, Any], read: ReadFile, *, checked: bool = True) -> list[Resource]:
     """What a generator plugin makes. Raises GenerateError and what `read` raises."""
     if resource.kind == "IAMPolicyGenerator":
         return [Resource(_iam_service_account(config))]
@@ -108,7 +108,8 @@ def generate(resource: Resource, config: Mapping[str, Any], read: ReadFile) -> l
     entry = {**config}
     entry["name"] = config.get("name") or metadata.get("name") or ""
     entry["namespace"] = config.get("namespace") or metadata.get("namespace") or ""
-    made = generating.secret(entry, read) if resource.kind == "SecretGenerator" else generating.config_map(entry, read)
+    make = generating.secret if resource.kind == "SecretGenerator" else generating.config_map
+    made = make(entry, read, checked=checked)
     options = entry.get("options") or {}
     return [
         Resource(

@@ -39,10 +39,12 @@ class Leniency:
     """!anything is ignored."""
     decode_binary: bool = False
     """!!binary is decoded (and damaged by the decoding); otherwise its base64 text stays."""
+    unchecked_data: bool = False
+    """Generated ConfigMaps and Secrets may have keys and sizes that no cluster takes."""
 
 
 STRICT: Final = Leniency()
-LENIENT: Final = Leniency(duplicate_keys=True, trailing_content=True, unknown_tags=True, decode_binary=True)
+LENIENT: Final = Leniency(duplicate_keys=True, trailing_content=True, unknown_tags=True, decode_binary=True, unchecked_data=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
