@@ -242,7 +242,10 @@ spec:
     - name: v1
       served: true
       storage: true
-      schema: {{openAPIV3Schema: {{type: object, properties: {{spec: {{type: object, properties: {{watts: {{type: integer}}}}}}}}}}}}
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties: {{spec: {{type: object, properties: {{watts: {{type: integer}}}}}}}}
       additionalPrinterColumns: [{{name: Watts, type: integer, jsonPath: .spec.watts}}]
 """
     await api.kubectl("apply", "--server-side", "-f", "-", stdin=crd)

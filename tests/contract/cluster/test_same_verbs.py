@@ -157,6 +157,12 @@ async def test_other_kinds_are_checked(twins: Twins, plural: str, body: dict[str
     await twins.same("POST", f"{base}/{version}/namespaces/{{ns}}/{name}", {"metadata": {"name": "thing"}, **body})
 
 
+@pytest.mark.parametrize("text", ["not base64!", "abc", "YQ=", "YQ==", "YWJjYQ", "YWJjYQ=x", ""])
+async def test_binary_data_is_base64(twins: Twins, text: str) -> None:
+    await twins.same("POST", "/api/v1/namespaces/{ns}/secrets", {"metadata": {"name": "s"}, "data": {"a": text}})
+    await twins.same("POST", CMS, config_map(binaryData={"a": text}))
+
+
 @pytest.mark.parametrize("validation", ["Strict", "Warn", "Ignore", ""])
 async def test_unknown_fields_are_refused_warned_about_or_ignored(twins: Twins, validation: str) -> None:
     query = {"fieldValidation": validation} if validation else {}

@@ -320,9 +320,7 @@ def _same_text(one: str, other: str) -> bool:
 
 async def body_of(request: web.Request, kind: Kind | None = None) -> Any:
     """The body as data: JSON, else YAML; protobuf for the built-in `kind` it is an object of. Raises ApiError 400, 413, 415."""
-    raw = await request.content.read(-1)
-    if len(raw) > _MAX_BODY_BYTES:
-        raise ApiError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
+    raw = await _bounded(request)
     if "protobuf" in request.content_type:
         return _protobuf(raw, kind)
     if not raw.strip():
@@ -331,6 +329,16 @@ async def body_of(request: web.Request, kind: Kind | None = None) -> Any:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError as error:
         return _yaml(raw, str(error))
+
+
+async def _bounded(request: web.Request) -> bytes:
+    """The raw body, never more than the limit in memory."""
+    raw = bytearray()
+    async for chunk in request.content.iter_chunked(64 * 1024):
+        raw += chunk
+        if len(raw) > _MAX_BODY_BYTES:
+            raise ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {_MAX_BODY_BYTES}")
+    return bytes(raw)
 
 
 def _protobuf(raw: bytes, kind: Kind | None) -> Any:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import heapq
 import logging
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
 from penstock.sandbox.cluster.api import Api
@@ -18,6 +19,8 @@ from penstock.sandbox.cluster.controllers import garbage, workloads
 from penstock.sandbox.cluster.status import ApiError
 from penstock.sandbox.cluster.store import Change
 
+EVENT_HOURS = 1
+_SWEEP_SECONDS = 300.0
 log = logging.getLogger(__name__)
 Key = tuple[str, str, str]
 """Resource, namespace, name."""
@@ -77,7 +80,12 @@ class Controllers:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
+        sweep = loop.time()
         while True:
+            if loop.time() >= sweep:
+                sweep = loop.time() + _SWEEP_SECONDS
+                with self._api.store.batch():
+                    self._garbage.expire_events((datetime.now(UTC) - timedelta(hours=EVENT_HOURS)).strftime("%Y-%m-%dT%H:%M:%SZ"))
             while self._timers and self._timers[0][0] <= loop.time():
                 self._mark(heapq.heappop(self._timers)[1])
             if self._due:
@@ -86,7 +94,7 @@ class Controllers:
                 await asyncio.sleep(0)
                 continue
             self._wake.clear()
-            timeout = self._timers[0][0] - loop.time() if self._timers else None
+            timeout = min([sweep, *(moment for moment, _ in self._timers[:1])]) - loop.time()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), timeout)
 

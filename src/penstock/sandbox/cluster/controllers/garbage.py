@@ -85,6 +85,13 @@ class Garbage:
         if live["metadata"].get("deletionTimestamp"):
             self._finalize(kind, live)
 
+    def expire_events(self, oldest: str) -> None:
+        """Forget events last seen before a moment (RFC 3339 text, which sorts by time)."""
+        for event in self._api.store.objects("events"):
+            seen = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
+            if seen < oldest:
+                self._api.store.delete("events", event["metadata"]["namespace"], event["metadata"]["name"])
+
     def _orphaned(self, kind: Kind, live: Manifest) -> None:
         """Delete an object none of whose owners exists any more."""
         metadata = live["metadata"]
