@@ -52,6 +52,12 @@ class _Label(msgspec.Struct):
 class _Branch(msgspec.Struct):
     ref: str
     sha: str
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """The branch's name, also once it is deleted: then `ref` is refs/pull/<number>/head."""
+        return self.label if self.label and self.ref.startswith("refs/pull/") else self.ref
 
 
 class _Pull(msgspec.Struct):
@@ -138,7 +144,7 @@ class Gitea:
             found = await self._rest.items(f"{self._repo}/pulls", _Pull, state=state, limit=_PAGE)
         else:
             found = [pull for pull in await self._everything() if state == "all" or pull.state == "closed"]
-        shown = [_pull(pull) for pull in found if head in ("", pull.head.ref)]
+        shown = [_pull(pull) for pull in found if head in ("", pull.head.name)]
         return sorted(shown, key=lambda pull: -pull.number)
 
     async def _everything(self) -> list[_Pull]:
@@ -366,7 +372,7 @@ def _pull(pull: _Pull, closed_by: str = "") -> PullRequest:
         state="merged" if pull.merged_at else "open" if pull.state == "open" else "closed",
         draft=pull.draft or pull.title.lower().startswith(_DRAFTS),
         author=_name(pull.user),
-        head=pull.head.ref,
+        head=pull.head.name,
         head_sha=CommitId(pull.head.sha),
         base=pull.base.ref,
         base_sha=CommitId(pull.base.sha),
