@@ -25,7 +25,7 @@ from penstock.controllers.gitrepository import GitReconciler, Source, Sources
 from penstock.controllers.kustomization import KustomizationReconciler, Memory, Result
 from penstock.controllers.live import LiveView
 from penstock.controllers.metrics import Metrics
-from penstock.controllers.reporting import Events
+from penstock.controllers.reporting import Events, Reporter
 from penstock.controllers.repositories import Repositories
 from penstock.controllers.specs import Key
 from penstock.controllers.waiting import first_of
@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 _BACKOFF_SECONDS = 0.75
 _LONGEST_BACKOFF_SECONDS = 60.0
 GRACE_SECONDS = 20.0
+Work = Callable[["_Actor"], Coroutine[Any, Any, timedelta | None]]
+"""One pass over an object; returns when to look again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +71,9 @@ class Options:
 class _Actor:
     """The task of one object: wakes, works, waits."""
 
-    def __init__(self, manager: Manager, key: Key, work: Callable[[_Actor], Coroutine[Any, Any, timedelta | None]]) -> None:
+    def __init__(self, manager: Manager, key: Key, work: Work, *, git: bool) -> None:
         self.key = key
+        self.git = git
         self.memory = Memory()
         self.failures = 0
         self.busy = False
@@ -121,6 +124,7 @@ class _Actor:
                 # the one place where everything is caught: one object's bug must not stop the others
                 what = error.what if isinstance(error, PenstockError) else type(error).__name__
                 _log.exception("%s %s/%s: %s", self._manager.name, *self.key, what)
+                await self._manager.tell_of_bug(self.key, self.git, what)
                 wait = self._backoff()
             else:
                 self.failures = 0
@@ -325,7 +329,7 @@ class Manager:
             self._wake_users(key)
             return
         if actor is None:
-            self._git_actors[key] = self._started(key, self._reconcile_git)
+            self._git_actors[key] = self._started(key, self._reconcile_git, git=True)
         elif self._asks(manifest, self._seen_git.get(key)):
             actor.poke()
         before = self._seen_git.get(key)
@@ -350,7 +354,7 @@ class Manager:
         before = self._seen.get(key)
         self._seen[key] = manifest
         if actor is None:
-            self._actors[key] = self._started(key, self._reconcile_kustomization)
+            self._actors[key] = self._started(key, self._reconcile_kustomization, git=False)
         elif self._asks(manifest, before):
             actor.poke()
         if before is None or _readiness(before) != _readiness(manifest):
@@ -417,11 +421,25 @@ class Manager:
                 wanted |= sought & {each.id for each in actor.memory.built.desired}
         return wanted
 
-    def _started(self, key: Key, work: Callable[[_Actor], Coroutine[Any, Any, timedelta | None]]) -> _Actor:
+    def _started(self, key: Key, work: Work, *, git: bool) -> _Actor:
         assert self._tasks is not None
-        actor = _Actor(self, key, work)
+        actor = _Actor(self, key, work, git=git)
         self._tasks.create_task(actor.run(), name=f"{self.name} {'/'.join(key)}")
         return actor
+
+    async def tell_of_bug(self, key: Key, git: bool, what: str) -> None:
+        """Put a failure that nobody foresaw into the object's status: a silent object looks healthy."""
+        watcher, about = (self._git_watcher, self._git) if git else (self._watcher, self._reconciler)
+        manifest = watcher.objects.get(key) if watcher is not None else None
+        if watcher is None or about is None or manifest is None:
+            return
+        reporter = Reporter(
+            self._cluster, about.resource, manifest, self.clock, manager=flux.SOURCE_MANAGER if git else flux.STATUS_MANAGER
+        )
+        reporter.mark(flux.READY, "False", flux.RECONCILIATION_FAILED, f"internal error ({what}), see the log of penstock")
+        with contextlib.suppress(RemoteError):
+            await reporter.write()
+            watcher.note(reporter.manifest)
 
     async def _reconcile_git(self, actor: _Actor) -> timedelta | None:
         assert self._git is not None and self._git_watcher is not None

@@ -59,3 +59,21 @@ async def test_a_branch_that_does_not_exist_keeps_what_runs(world, namespaced):
     await world.settled()
     assert await world.get("ConfigMap", "a") is not None
     assert (await world.ready()).status == "True"
+
+
+async def test_a_bug_of_ours_is_told_in_the_status_and_stops_nobody_else(world, namespaced):
+    from penstock import render
+
+    def broken(tree, spec, *, name, namespace, variables):
+        if name == "app":
+            raise ZeroDivisionError
+        return render.flux_build(tree, spec, name=name, namespace=namespace, variables=variables)
+
+    world.options["build"] = broken
+    commit = world.repo.commit({"a.yaml": namespaced("a")})
+    await world.source()
+    await world.kustomization()
+    await world.kustomization("other")
+    await world.start()
+    await world.until_applied(f"main@sha1:{commit}", "other")
+    assert "internal error (ZeroDivisionError)" in await world.until_failed("ReconciliationFailed")
