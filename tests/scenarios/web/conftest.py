@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-from playwright.async_api import Browser, async_playwright
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "unit" / "web"))
-
 import browsing
+import pytest
 import web_samples as samples
+from playwright.async_api import Browser, async_playwright
 from web_served import TOKEN, Clock
 
 from penstock.app import fleet, sandbox
