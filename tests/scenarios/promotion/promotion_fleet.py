@@ -19,12 +19,12 @@ from penstock.adapters.forge import connect
 from penstock.app import init
 from penstock.controllers.promotion import Controller, Done
 from penstock.model import flux
+from penstock.model.errors import RefusedError
 from penstock.model.values import CommitId, EnvName
 from penstock.ports.cluster import Cluster
 from penstock.ports.forge import Forge, PullRequest
 from penstock.promote.evidence import stamp
 from penstock.sandbox import cluster as sandbox_cluster
-from penstock.sandbox import forge as sandbox_forge
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 WEB = "clusters/{}/apps/web/"
@@ -59,7 +59,6 @@ class Fleet:
     forges: Mapping[str, Forge]
     clusters: Mapping[EnvName, Cluster]
     clock: Clock
-    server: sandbox_forge.Server
     done: list[Done] = field(default_factory=list)
 
     def controller(self, forge: Forge | None = None, repo: Any = None) -> Controller:
@@ -240,32 +239,43 @@ async def git_command(*arguments: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running(tmp_path: Path) -> AsyncIterator[Fleet]:
-    """A fleet of three environments that all run what main has."""
+async def running(tmp_path: Path, server: Any, name: str = "fleet") -> AsyncIterator[Fleet]:
+    """A fleet of three environments that all run what main has, on this Git server and forge."""
     async with contextlib.AsyncExitStack() as stack:
-        server = await stack.enter_async_context(sandbox_forge.serve(tmp_path / "forge"))
-        await server.create_repo("fleet", owner="platform")
-        url = server.clone_url("fleet", user="developer")
+        full_name = await server.create_repo(name, owner="platform")
+        url = server.clone_url(full_name, user="developer")
         work = tmp_path / "work"
-        init.repository(work, url=server.clone_url("fleet"))
+        init.repository(work, url=server.clone_url(full_name))
         for key, value in {"user.name": "Dana Developer", "user.email": "dana@shop.example"}.items():
             await git_command("-C", str(work), "config", key, value)
         await git_command("-C", str(work), "push", "-q", url, "HEAD:refs/heads/main")
         mirror = git.Mirror(
-            server.clone_url("fleet"),
+            server.clone_url(full_name),
             tmp_path / "mirror.git",
             credentials=git.Credentials(username="penstock", password=server.token("penstock")),
         )
         forges = {
-            user: await stack.enter_async_context(connect("gitea", server.url, "platform/fleet", token=server.token(user)))
+            user: await stack.enter_async_context(connect("gitea", server.url, full_name, token=server.token(user)))
             for user in ("developer", "reviewer", "penstock")
         }
+        await _until_filled(forges["penstock"])
         # One API plays all three clusters: here they hold nothing but a Kustomization each, of different names.
         api = await stack.enter_async_context(sandbox_cluster.serve(tmp_path / "api", name="api", workloads=False))
         client = await stack.enter_async_context(kube.connect_to(api.url, token=api.token, ca_path=api.ca_path, name="api"))
         await controllers.install(client)
         clusters: dict[EnvName, Cluster] = {EnvName(name): client for name in ENVIRONMENTS}
-        fleet = Fleet(folder=tmp_path, url=url, mirror=mirror, forges=forges, clusters=clusters, clock=Clock(), server=server)
-        for name in ENVIRONMENTS:
-            await fleet.syncs(name)
+        fleet = Fleet(folder=tmp_path, url=url, mirror=mirror, forges=forges, clusters=clusters, clock=Clock())
+        for environment in ENVIRONMENTS:
+            await fleet.syncs(environment)
         yield fleet
+
+
+async def _until_filled(forge: Forge) -> None:
+    """Gitea takes a moment until it knows that a repository is not empty any more."""
+    for _ in range(200):
+        try:
+            await forge.pulls()
+            return
+        except RefusedError:
+            await asyncio.sleep(0.05)
+    raise AssertionError("the forge does not see the first push")

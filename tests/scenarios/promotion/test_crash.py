@@ -30,21 +30,22 @@ class Fragile:
             return real
 
         async def step(*arguments: Any, **options: Any) -> Any:
-            return await self._plan.step(lambda: real(*arguments, **options))
+            return await self._plan.step(name, lambda: real(*arguments, **options))
 
         return step
 
 
 class Plan:
-    """Counts changing calls of a repository and a forge together; breaks at one of them."""
+    """Counts changing calls of a repository and a forge together; breaks once, at a number or at the first of a name."""
 
-    def __init__(self, at: int, how: str) -> None:
-        self.at, self.how, self.count = at, how, 0
+    def __init__(self, at: int, how: str, *, name: str = "") -> None:
+        self.at, self.how, self.name, self.count, self.broken = at, how, name, 0, False
 
-    async def step(self, call: Any) -> Any:
+    async def step(self, name: str, call: Any) -> Any:
         self.count += 1
-        if self.count != self.at:
+        if self.broken or (self.count != self.at and name != self.name):
             return await call()
+        self.broken = True
         if self.how == "killed before":
             raise KilledError
         result = await call()
@@ -106,3 +107,13 @@ _BREAKS = ("killed before", "killed after", "answer lost")
 async def test_a_promotion_broken_at_any_step_ends_in_one_pull_request_and_one_merge(fleet: Fleet, at: int, how: str) -> None:
     await story(fleet, Plan(at, how))
     await judge(fleet)
+
+
+@pytest.mark.parametrize("any_fleet", ["gitea"], indirect=True)
+@pytest.mark.parametrize("how", _BREAKS)
+async def test_on_a_real_gitea_a_broken_merge_ends_in_one_merge_too(any_fleet: Fleet, how: str) -> None:
+    """The step that matters most, the merge, broken in every way."""
+    plan = Plan(0, how, name="merge_pull")
+    await story(any_fleet, plan)
+    assert plan.broken
+    await judge(any_fleet)
