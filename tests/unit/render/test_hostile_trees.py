@@ -231,8 +231,10 @@ def test_a_json_patch_names_the_operation_that_fails():
     [
         "patches:\n- target: {name: '(a+)+$'}\n  patch: '- {op: add, path: /data, value: {}}'\n",
         "images:\n- name: '(a+)+$'\n  newTag: x\n",
-        "replacements:\n- source: {kind: ConfigMap, name: a}\n"
-        "  targets: [{select: {name: '(a+)+$'}, fieldPaths: [metadata.name]}]\n",
+        (
+            "replacements:\n- source: {kind: ConfigMap, name: a}\n"
+            "  targets: [{select: {name: '(a+)+$'}, fieldPaths: [metadata.name]}]\n"
+        ),
     ],
 )
 def test_no_regular_expression_takes_longer_than_its_text(kustomization: str):
