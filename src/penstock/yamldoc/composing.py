@@ -8,6 +8,7 @@ aliases expand to copies inside a budget. No recursion, so nesting cannot exhaus
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +20,9 @@ from penstock.yamldoc import scalars
 
 MAX_DEPTH: Final = 1000
 """Nested collections below each other."""
+# What copies, merges and prints a value calls itself per level, three times at most. Such calls take heap, not stack, since
+# Python 3.11, so the limit is only a number; the caller may already be deep in calls of its own.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 6 * MAX_DEPTH))
 MAX_ALIAS_NODES: Final = 1_000_000
 """Nodes a document may gain by aliases."""
 MAX_ALIAS_BYTES: Final = 10 * 1024 * 1024

@@ -68,7 +68,9 @@ def run_documents(arguments: tuple[str, int, int]) -> tuple[collections.Counter[
     return counts, found
 
 
-def _count(case: Case, judgement: Judgement, counts: collections.Counter[str], found: list[tuple[Case, str]], weight: int = 1) -> None:
+def _count(
+    case: Case, judgement: Judgement, counts: collections.Counter[str], found: list[tuple[Case, str]], weight: int = 1
+) -> None:
     if judgement.differs and (known := deviations.explain(case, judgement)) is not None:
         counts[f"known: {known.name}"] += weight
         return
@@ -91,7 +93,9 @@ def same_kind(bench: Bench, signature: str, verdict: str) -> shrinking.Keeps:
     return keeps
 
 
-def report(counts: collections.Counter[str], found: list[tuple[Case, str]], seconds: float, *, refusals: bool, repros: int) -> int:
+def report(
+    counts: collections.Counter[str], found: list[tuple[Case, str]], seconds: float, *, refusals: bool, repros: int
+) -> int:
     """Print everything; the number of unexplained differences."""
     for name, count in sorted(counts.items(), key=lambda item: (item[0].startswith("  "), -item[1])):
         if refusals or not name.startswith("  "):

@@ -51,7 +51,8 @@ def with_aliases(rng: random.Random, value: dict[Any, Any]) -> None:
 def scalar_document(rng: random.Random, index: int) -> str:
     """An object with one plain scalar as a value, a list item and (sometimes) a key."""
     text = odd.number(rng)
-    out = f"apiVersion: example.com/v1\nkind: Thing\nmetadata:\n  name: thing-{index}\nvalue: {text}\nlist:\n- {text}\nflow: [{text}]\n"
+    head = f"apiVersion: example.com/v1\nkind: Thing\nmetadata:\n  name: thing-{index}\n"
+    out = f"{head}value: {text}\nlist:\n- {text}\nflow: [{text}]\n"
     if rng.random() < 0.1:
         out += f"{text}: key\n"
     return out

@@ -136,7 +136,7 @@ class Bench:
             return Outcome(printed=render.emit(render.build(case.tree(), case.path, options)))
         except InputError as error:
             return Outcome(error=str(error), code=error.code)
-        except Exception as error:  # noqa: BLE001 a crash of the engine is what this looks for
+        except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)
             where = f"{Path(frames[-1].filename).name}:{frames[-1].name}"
             return Outcome(error=f"{type(error).__name__} in {where}: {error}", code="Crash", crashed=True)

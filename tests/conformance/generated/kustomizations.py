@@ -53,7 +53,10 @@ def _pairs(rng: random.Random, count: int = 2) -> dict[str, Any]:
 
 
 def _label_pairs(rng: random.Random) -> dict[str, Any]:
-    return {key: rng.choice(("web", "prod", "v2", "true", "1")) for key in rng.sample(("app", "team", "env", "tier"), rng.randint(1, 2))}
+    return {
+        key: rng.choice(("web", "prod", "v2", "true", "1"))
+        for key in rng.sample(("app", "team", "env", "tier"), rng.randint(1, 2))
+    }
 
 
 def namespace(folder: Folder) -> None:
@@ -84,7 +87,9 @@ def labels(folder: Folder) -> None:
 
 def field_spec(rng: random.Random, path: str) -> Value:
     """A place in some kinds."""
-    spec: Value = {"path": rng.choice((path, path, f"spec/{path}", "spec/template/" + path, "spec/items[]/x", "spec/extra/labels"))}
+    spec: Value = {
+        "path": rng.choice((path, path, f"spec/{path}", "spec/template/" + path, "spec/items[]/x", "spec/extra/labels"))
+    }
     if rng.random() < 0.6:
         spec["kind"] = rng.choice(("Widget", "Deployment", "Service", "ConfigMap"))
     if rng.random() < 0.2:
@@ -108,7 +113,20 @@ def images(folder: Folder) -> None:
     rng = folder.rng
     entries = []
     for _ in range(rng.randint(1, 3)):
-        entry: Value = {"name": rng.choice(("nginx", "postgres", "foobar", "registry.example.com:5000/team/app", "gcr.io/x/y", "example.com/nginx", "ngin.", "redis"))}
+        entry: Value = {
+            "name": rng.choice(
+                (
+                    "nginx",
+                    "postgres",
+                    "foobar",
+                    "registry.example.com:5000/team/app",
+                    "gcr.io/x/y",
+                    "example.com/nginx",
+                    "ngin.",
+                    "redis",
+                )
+            )
+        }
         if rng.random() < 0.5:
             entry["newName"] = rng.choice(("mirror/nginx", "my.io:80/a/b", "postgres"))
         roll = rng.random()
@@ -134,14 +152,35 @@ def _data_sources(folder: Folder, entry: Value) -> None:
     rng = folder.rng
     if rng.random() < 0.7:
         entry["literals"] = [
-            f"{key}={rng.choice(('1', 'a b', 'x=y', '', chr(34) + 'q' + chr(34), 'é', 'true', 'l1' + chr(92) + 'nl2'))}" for key in rng.sample(("k", "l", "m.n", "UPPER_CASE"), rng.randint(1, 3))
+            f"{key}={rng.choice(('1', 'a b', 'x=y', '', chr(34) + 'q' + chr(34), 'é', 'true', 'l1' + chr(92) + 'nl2'))}"
+            for key in rng.sample(("k", "l", "m.n", "UPPER_CASE"), rng.randint(1, 3))
         ]
     if rng.random() < 0.4:
-        content = rng.choice((b"hello\n", b"a: b\nc:\n- d\n", b"", b"no newline", odd.text(rng).encode("utf-8", "surrogatepass"), b"\xff\xfe\x00bin", b"crlf\r\nx\r\n", b"x" * 120))
+        content = rng.choice(
+            (
+                b"hello\n",
+                b"a: b\nc:\n- d\n",
+                b"",
+                b"no newline",
+                odd.text(rng).encode("utf-8", "surrogatepass"),
+                b"\xff\xfe\x00bin",
+                b"crlf\r\nx\r\n",
+                b"x" * 120,
+            )
+        )
         name = folder.add(rng.choice(("app.properties", "conf.ini", "data.json")), content)
         entry["files"] = [rng.choice((name, f"renamed={name}", f"./{name}"))]
     if rng.random() < 0.25:
-        content = rng.choice((b"A=1\nB=two words\n", b"# c\n\nA=1\n  C=  3 \nD\n", b"A='q'\nB=\n", b"A=1\r\nB=2\r\n", b"\xef\xbb\xbfA=1\n", b"A=\"q\"\nB=a=b # c"))
+        content = rng.choice(
+            (
+                b"A=1\nB=two words\n",
+                b"# c\n\nA=1\n  C=  3 \nD\n",
+                b"A='q'\nB=\n",
+                b"A=1\r\nB=2\r\n",
+                b"\xef\xbb\xbfA=1\n",
+                b'A="q"\nB=a=b # c',
+            )
+        )
         name = folder.add(rng.choice((".env", "vars.env")), content)
         entry["envs" if rng.random() < 0.85 else "env"] = [name]
         if "env" in entry:
@@ -163,7 +202,10 @@ def _options(rng: random.Random) -> Value:
 
 def generators(folder: Folder) -> None:
     rng = folder.rng
-    for name, names, kind in (("configMapGenerator", manifests.CONFIGS, "ConfigMap"), ("secretGenerator", manifests.SECRETS, "Secret")):
+    for name, names, kind in (
+        ("configMapGenerator", manifests.CONFIGS, "ConfigMap"),
+        ("secretGenerator", manifests.SECRETS, "Secret"),
+    ):
         if rng.random() < 0.4:
             continue
         entries = []
@@ -223,7 +265,12 @@ def _merge_body(rng: random.Random, known: Known) -> Value:
             )
         )
     if known.kind == "CronJob":
-        return {"spec": {"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "patched"}]}}}}}}
+        return {
+            "spec": {
+                "schedule": "0 0 * * *",
+                "jobTemplate": {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "patched"}]}}}},
+            }
+        }
     if known.kind == "Ingress":
         return {"spec": {"rules": [{"host": "patched.example.com"}]}}
     return rng.choice(
@@ -247,22 +294,70 @@ _TEMPLATE_PATCHES: tuple[Callable[[random.Random], Value], ...] = (
     lambda rng: {"replicas": rng.choice((7, 7, None, Raw("1e1")))},
     lambda rng: _containers([{"name": rng.choice(("main", "sidecar")), "image": "patched:1"}]),
     lambda rng: _containers([{"name": "added", "image": "added:1"}, {"name": "main", "args": ["--patched"]}]),
-    lambda rng: _containers([{"name": rng.choice(("main", "proxy")), "env": [{"name": "HOST", "value": "patched"}, {"name": "NEW", "value": "n"}]}]),
+    lambda rng: _containers(
+        [{"name": rng.choice(("main", "proxy")), "env": [{"name": "HOST", "value": "patched"}, {"name": "NEW", "value": "n"}]}]
+    ),
     lambda rng: _containers([{"name": "main", "env": [{"name": "HOST", "$patch": "delete"}]}]),
     lambda rng: _containers([{"name": rng.choice(("main", "sidecar")), "$patch": "delete"}]),
     lambda rng: _containers([{"$patch": "replace"}, {"name": "only", "image": "only:1"}]),
-    lambda rng: _containers([{"name": "main", "ports": [{"containerPort": 80, "name": "patched"}, {"containerPort": 80, "protocol": "UDP"}]}]),
+    lambda rng: _containers(
+        [{"name": "main", "ports": [{"containerPort": 80, "name": "patched"}, {"containerPort": 80, "protocol": "UDP"}]}]
+    ),
     lambda rng: _containers([{"name": "main", "volumeMounts": [{"mountPath": "/mnt/0", "name": "other"}]}]),
     lambda rng: _containers([{"name": "main", "resources": {"limits": {"cpu": None, "gpu": Raw("1")}}, "command": ["new"]}]),
-    lambda rng: {"template": {"spec": {"volumes": [{"name": "v0", "emptyDir": {}}, {"name": "v9", "secret": {"secretName": rng.choice(manifests.SECRETS)}}]}}},
+    lambda rng: {
+        "template": {
+            "spec": {
+                "volumes": [
+                    {"name": "v0", "emptyDir": {}},
+                    {"name": "v9", "secret": {"secretName": rng.choice(manifests.SECRETS)}},
+                ]
+            }
+        }
+    },
     lambda rng: {"template": {"spec": {"volumes": [{"name": "v0", "$patch": rng.choice(("delete", "replace"))}]}}},
-    lambda rng: {"template": {"spec": {"initContainers": [{"name": "init", "image": "init:2"}], "serviceAccountName": rng.choice(manifests.ACCOUNTS)}}},
-    lambda rng: {"template": {"spec": {"tolerations": [{"key": "z"}], "nodeSelector": None, "hostAliases": [{"ip": "127.0.0.1", "hostnames": ["c"]}]}}},
+    lambda rng: {
+        "template": {
+            "spec": {
+                "initContainers": [{"name": "init", "image": "init:2"}],
+                "serviceAccountName": rng.choice(manifests.ACCOUNTS),
+            }
+        }
+    },
+    lambda rng: {
+        "template": {
+            "spec": {
+                "tolerations": [{"key": "z"}],
+                "nodeSelector": None,
+                "hostAliases": [{"ip": "127.0.0.1", "hostnames": ["c"]}],
+            }
+        }
+    },
     lambda rng: {"template": {"metadata": {"annotations": {"patched": "true", "note": None}, "labels": {"app": "patched"}}}},
-    lambda rng: {"selector": {"matchLabels": {"app": "patched"}}, "strategy": {"$patch": rng.choice(("delete", "replace")), "type": "Recreate"}},
-    lambda rng: {"template": {"spec": {"imagePullSecrets": [{"name": "token"}], "affinity": {"$patch": "delete"}, "topologySpreadConstraints": [{"topologyKey": "zone", "maxSkew": 2}]}}},
-    lambda rng: {"template": {"spec": {"$setElementOrder/containers": [{"name": "sidecar"}, {"name": "main"}], "containers": [{"name": "main", "image": "o:1"}]}}},
-    lambda rng: {"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "2Gi"}}}}]},
+    lambda rng: {
+        "selector": {"matchLabels": {"app": "patched"}},
+        "strategy": {"$patch": rng.choice(("delete", "replace")), "type": "Recreate"},
+    },
+    lambda rng: {
+        "template": {
+            "spec": {
+                "imagePullSecrets": [{"name": "token"}],
+                "affinity": {"$patch": "delete"},
+                "topologySpreadConstraints": [{"topologyKey": "zone", "maxSkew": 2}],
+            }
+        }
+    },
+    lambda rng: {
+        "template": {
+            "spec": {
+                "$setElementOrder/containers": [{"name": "sidecar"}, {"name": "main"}],
+                "containers": [{"name": "main", "image": "o:1"}],
+            }
+        }
+    },
+    lambda rng: {
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "2Gi"}}}}]
+    },
     lambda rng: _containers([{"name": "main", "args": [], "env": [], "securityContext": {"capabilities": {"add": ["X"]}}}]),
     lambda rng: _containers([{"image": "no-name"}]),
     lambda rng: _containers(None),
@@ -303,7 +398,11 @@ def operations(rng: random.Random, known: Known) -> list[Value]:
             if rng.random() < 0.3:
                 found.append({"op": "replace", "path": "/metadata/annotations/c~1d", "value": rng.choice(("y", None))})
         elif roll < 0.5:
-            found.append({"op": "add", "path": "/spec", "value": rng.choice(({"new": [1, 2]}, {"a": None}, {"a": {}, "b": []}))} if known.kind == "Widget" else {"op": "test", "path": "/metadata/name", "value": known.name})
+            found.append(
+                {"op": "add", "path": "/spec", "value": rng.choice(({"new": [1, 2]}, {"a": None}, {"a": {}, "b": []}))}
+                if known.kind == "Widget"
+                else {"op": "test", "path": "/metadata/name", "value": known.name}
+            )
         elif roll < 0.65 and known.kind in TEMPLATED:
             base = "/spec/template/spec/containers"
             found.append(
@@ -322,7 +421,13 @@ def operations(rng: random.Random, known: Known) -> list[Value]:
         elif roll < 0.75:
             found.append({"op": "replace", "path": "/metadata/name", "value": rng.choice(("renamed", known.name))})
         elif roll < 0.765:
-            found.append({"op": rng.choice(("remove", "replace", "bogus", "move")), "path": rng.choice(("/spec/none/there", "spec", "/metadata/labels/none", "")), "value": 1})
+            found.append(
+                {
+                    "op": rng.choice(("remove", "replace", "bogus", "move")),
+                    "path": rng.choice(("/spec/none/there", "spec", "/metadata/labels/none", "")),
+                    "value": 1,
+                }
+            )
         else:
             found.append({"op": "add", "path": "/extra", "value": odd.value(rng, 2)})
     return found
@@ -335,9 +440,26 @@ def _selector(rng: random.Random, folder: Folder, known: Known) -> Value:
     elif roll < 0.6:
         value = {"kind": known.kind}
     elif roll < 0.7:
-        value = {"kind": known.kind, "name": rng.choice((".*", known.name[:1] + ".*", f"{known.name}|zzz", f"^{known.name}$", "[a-z]+"))}
+        value = {
+            "kind": known.kind,
+            "name": rng.choice((".*", known.name[:1] + ".*", f"{known.name}|zzz", f"^{known.name}$", "[a-z]+")),
+        }
     elif roll < 0.8:
-        value = {"labelSelector": rng.choice(("app=web", "app in (web,api)", "env", "!env", "app!=web,tier", "app==db", "tier notin (x)", "app notin (web)", *(("bad selector(",) if rng.random() < 0.1 else ())))}
+        value = {
+            "labelSelector": rng.choice(
+                (
+                    "app=web",
+                    "app in (web,api)",
+                    "env",
+                    "!env",
+                    "app!=web,tier",
+                    "app==db",
+                    "tier notin (x)",
+                    "app notin (web)",
+                    *(("bad selector(",) if rng.random() < 0.1 else ()),
+                )
+            )
+        }
     elif roll < 0.85:
         value = {"annotationSelector": rng.choice(("note=x", "note", "!note"))}
     elif roll < 0.92:
@@ -405,7 +527,19 @@ def old_patches(folder: Folder) -> None:
 
 # -- replacements and vars ---------------------------------------------------------------------------------------------
 
-_SOURCES = ("metadata.name", "metadata.namespace", "spec.replicas", "spec.template.spec.containers.0.image", "metadata.labels.app", "data.k", "spec.ports.0.port", "", "spec.none", "metadata.labels", "apiVersion")
+_SOURCES = (
+    "metadata.name",
+    "metadata.namespace",
+    "spec.replicas",
+    "spec.template.spec.containers.0.image",
+    "metadata.labels.app",
+    "data.k",
+    "spec.ports.0.port",
+    "",
+    "spec.none",
+    "metadata.labels",
+    "apiVersion",
+)
 _TARGETS = (
     "metadata.annotations.copied",
     "metadata.labels.[app]",
@@ -443,9 +577,21 @@ def _target_path(rng: random.Random, known: Known) -> str:
     """A path that can mostly be made."""
     if rng.random() < 0.06:
         return rng.choice(_TARGETS)
-    sure = ["metadata.annotations.copied", "metadata.annotations.[example.com/owner]", "metadata.labels.app", "metadata.annotations.dotted\\.key", "spec.extra.deep", "metadata.name"]
+    sure = [
+        "metadata.annotations.copied",
+        "metadata.annotations.[example.com/owner]",
+        "metadata.labels.app",
+        "metadata.annotations.dotted\\.key",
+        "spec.extra.deep",
+        "metadata.name",
+    ]
     if known.kind in TEMPLATED:
-        sure += ["spec.template.spec.containers.*.image", "spec.template.spec.containers.[name=main].image", "spec.template.spec.containers.0.env.[name=HOST].value", "spec.template.spec.containers.*.env.[name=NEW].value"]
+        sure += [
+            "spec.template.spec.containers.*.image",
+            "spec.template.spec.containers.[name=main].image",
+            "spec.template.spec.containers.0.env.[name=HOST].value",
+            "spec.template.spec.containers.*.env.[name=NEW].value",
+        ]
     if known.kind == "ConfigMap":
         sure += ["data.copied", "data.k"]
     return rng.choice(sure)
@@ -474,7 +620,9 @@ def replacements(folder: Folder) -> None:
         if rng.random() < 0.85:
             goal["options"] = {"create": True}
         if rng.random() < 0.07:
-            goal.setdefault("options", {}).update({"delimiter": rng.choice((":", "/", "-")), "index": rng.choice((0, 1, 2, -1, 9))})
+            goal.setdefault("options", {}).update(
+                {"delimiter": rng.choice((":", "/", "-")), "index": rng.choice((0, 1, 2, -1, 9))}
+            )
         entry["targets"] = [goal]
         entries.append(entry)
     if rng.random() < 0.2:
@@ -505,7 +653,10 @@ def configurations(folder: Folder) -> None:
     rng = folder.rng
     value: Value = {}
     for name, spec in (
-        ("nameReference", {"kind": rng.choice(("Deployment", "ConfigMap")), "fieldSpecs": [{"kind": "Widget", "path": "spec/ref/name"}]}),
+        (
+            "nameReference",
+            {"kind": rng.choice(("Deployment", "ConfigMap")), "fieldSpecs": [{"kind": "Widget", "path": "spec/ref/name"}]},
+        ),
         ("images", {"kind": "Widget", "path": "spec/image"}),
         ("replicas", {"kind": "Widget", "path": "spec/replicas"}),
         ("varReference", {"kind": "Widget", "path": "spec/image"}),
@@ -548,7 +699,12 @@ def _json(value: Any) -> bytes:
 
 
 def openapi(folder: Folder) -> None:
-    items = {"type": "array", "items": {"type": "object"}, "x-kubernetes-patch-merge-key": "name", "x-kubernetes-patch-strategy": "merge"}
+    items = {
+        "type": "array",
+        "items": {"type": "object"},
+        "x-kubernetes-patch-merge-key": "name",
+        "x-kubernetes-patch-strategy": "merge",
+    }
     definition = {
         "type": "object",
         "properties": {"spec": {"type": "object", "properties": {"items": items}}},
@@ -566,7 +722,9 @@ def sort_options(folder: Folder) -> None:
 
 
 def build_metadata(folder: Folder) -> None:
-    folder.fields["buildMetadata"] = folder.rng.sample(("originAnnotations", "transformerAnnotations", "managedByLabel"), folder.rng.randint(1, 2))
+    folder.fields["buildMetadata"] = folder.rng.sample(
+        ("originAnnotations", "transformerAnnotations", "managedByLabel"), folder.rng.randint(1, 2)
+    )
 
 
 def plugins(folder: Folder) -> None:
@@ -577,8 +735,16 @@ def plugins(folder: Folder) -> None:
         {"kind": "PrefixTransformer", "prefix": "plug-", "fieldSpecs": [{"path": "metadata/name"}]},
         {"kind": "SuffixTransformer", "suffix": "-plug", "fieldSpecs": [{"path": "metadata/name"}]},
         {"kind": "LabelTransformer", "labels": _label_pairs(rng), "fieldSpecs": [{"path": "metadata/labels", "create": True}]},
-        {"kind": "AnnotationsTransformer", "annotations": _pairs(rng), "fieldSpecs": [{"path": "metadata/annotations", "create": True}]},
-        {"kind": "NamespaceTransformer", "metadata": {"name": "n", "namespace": "plugged"}, "unsetOnly": rng.choice((True, False))},
+        {
+            "kind": "AnnotationsTransformer",
+            "annotations": _pairs(rng),
+            "fieldSpecs": [{"path": "metadata/annotations", "create": True}],
+        },
+        {
+            "kind": "NamespaceTransformer",
+            "metadata": {"name": "n", "namespace": "plugged"},
+            "unsetOnly": rng.choice((True, False)),
+        },
         {
             "kind": "NamespaceTransformer",
             "metadata": {"name": "n", "namespace": "plugged"},
@@ -586,22 +752,43 @@ def plugins(folder: Folder) -> None:
             "fieldSpecs": [{"path": "metadata/namespace", "create": True}],
         },
         {"kind": "ImageTagTransformer", "imageTag": {"name": "nginx", "newTag": "plug"}},
-        {"kind": "ReplicaCountTransformer", "replica": {"name": known.name if known else "x", "count": 9}, "fieldSpecs": [{"path": "spec/replicas", "create": True, "kind": "Deployment"}]},
+        {
+            "kind": "ReplicaCountTransformer",
+            "replica": {"name": known.name if known else "x", "count": 9},
+            "fieldSpecs": [{"path": "spec/replicas", "create": True, "kind": "Deployment"}],
+        },
         {"kind": "HashTransformer"},
         {"kind": "ValueAddTransformer", "value": "added", "targets": [{"fieldPath": "metadata/labels/added"}]},
     ]
     if known is not None:
         choices.append({"kind": "PatchTransformer", "patch": Writer(rng).document(merge_patch(rng, known))})
-        choices.append({"kind": "PatchTransformer", "target": {"kind": known.kind}, "patch": '[{"op": "add", "path": "/metadata/labels", "value": {"p": "q"}}]'})
+        choices.append(
+            {
+                "kind": "PatchTransformer",
+                "target": {"kind": known.kind},
+                "patch": '[{"op": "add", "path": "/metadata/labels", "value": {"p": "q"}}]',
+            }
+        )
         choices.append({"kind": "PatchStrategicMergeTransformer", "patches": Writer(rng).document(merge_patch(rng, known))})
-        choices.append({"kind": "PatchJson6902Transformer", "target": {"kind": known.kind, "name": known.name}, "jsonOp": '[{"op": "add", "path": "/x", "value": 1}]'})
+        choices.append(
+            {
+                "kind": "PatchJson6902Transformer",
+                "target": {"kind": known.kind, "name": known.name},
+                "jsonOp": '[{"op": "add", "path": "/x", "value": 1}]',
+            }
+        )
     value: Value = {"apiVersion": "builtin", **rng.choice(choices)}
     value.setdefault("metadata", {"name": "plugin"})
     text = Writer(rng, plain=True).document(value)
     folder.fields["transformers"] = [folder.add("transformer.yaml", text) if rng.random() < 0.6 else text]
     if rng.random() < 0.3:
         kind = rng.choice(("ConfigMapGenerator", "SecretGenerator"))
-        generator: Value = {"apiVersion": "builtin", "kind": kind, "metadata": {"name": "plugin-made"}, "literals": ["a=b", "c=d"]}
+        generator: Value = {
+            "apiVersion": "builtin",
+            "kind": kind,
+            "metadata": {"name": "plugin-made"},
+            "literals": ["a=b", "c=d"],
+        }
         text = Writer(rng, plain=True).document(generator)
         folder.fields["generators"] = [folder.add("generator.yaml", text) if rng.random() < 0.6 else text]
 
@@ -645,7 +832,9 @@ def mistake(folder: Folder) -> None:
     elif roll == 5:
         folder.fields.setdefault("resources", []).append(rng.choice(("..", ".", "/etc/hostname", "../../x", "nowhere/")))
     elif roll == 6:
-        folder.fields["patches"] = rng.choice(([{"patch": "not a patch"}], [{"path": "missing.yaml"}], [{}], [None], "text", [{"patch": "a: b\n", "path": "x"}]))
+        folder.fields["patches"] = rng.choice(
+            ([{"patch": "not a patch"}], [{"path": "missing.yaml"}], [{}], [None], "text", [{"patch": "a: b\n", "path": "x"}])
+        )
     else:
         resources = folder.fields.get("resources")
         if resources:

@@ -25,7 +25,13 @@ IMAGES = (
     "example.com/nginx",
     "$(IMAGE)",
 )
-LABELS = {"app": APPS, "tier": ("frontend", "backend"), "env": ("dev", "prod"), "app.kubernetes.io/name": APPS, "version": ("1", "v2")}
+LABELS = {
+    "app": APPS,
+    "tier": ("frontend", "backend"),
+    "env": ("dev", "prod"),
+    "app.kubernetes.io/name": APPS,
+    "version": ("1", "v2"),
+}
 CONFIGS = ("settings", "env-config", "game", "extra")
 SECRETS = ("creds", "tls", "token")
 ACCOUNTS = ("default", "robot", "viewer")
@@ -75,7 +81,10 @@ def metadata(rng: random.Random, name: str) -> Value:
 
 def annotations(rng: random.Random) -> Value:
     """Some annotations, one of them odd now and then."""
-    value: Value = {key: rng.choice(("x", "true", "a b", "1")) for key in rng.sample(("note", "example.com/owner", "checksum", "z"), rng.randint(1, 2))}
+    value: Value = {
+        key: rng.choice(("x", "true", "a b", "1"))
+        for key in rng.sample(("note", "example.com/owner", "checksum", "z"), rng.randint(1, 2))
+    }
     if rng.random() < 0.2:
         value["text"] = odd.text(rng)
     if rng.random() < 0.04:
@@ -112,13 +121,22 @@ def container(rng: random.Random, name: str) -> Value:
     if rng.random() < 0.4:
         value["env"] = env(rng)
     if rng.random() < 0.2:
-        value["envFrom"] = [rng.choice(({"configMapRef": {"name": rng.choice(CONFIGS)}}, {"secretRef": {"name": rng.choice(SECRETS)}}))]
+        value["envFrom"] = [
+            rng.choice(({"configMapRef": {"name": rng.choice(CONFIGS)}}, {"secretRef": {"name": rng.choice(SECRETS)}}))
+        ]
     if rng.random() < 0.3:
         value["command"] = rng.choice((["sh", "-c", "echo $(HOST)\nsleep 1\n"], ["run", "--port=$(PORT)", "-v"], ["--x", ""]))
     if rng.random() < 0.2:
         value["args"] = [rng.choice(("--a", "-b", "$(SVC)", "1", "")) for _ in range(rng.randint(0, 3))]
     if rng.random() < 0.4:
-        value["ports"] = [{"containerPort": port, **({"name": f"p{port}"} if rng.random() < 0.5 else {}), **({"protocol": "TCP"} if rng.random() < 0.3 else {})} for port in rng.sample((80, 8080, 443, 9090), rng.randint(1, 2))]
+        value["ports"] = [
+            {
+                "containerPort": port,
+                **({"name": f"p{port}"} if rng.random() < 0.5 else {}),
+                **({"protocol": "TCP"} if rng.random() < 0.3 else {}),
+            }
+            for port in rng.sample((80, 8080, 443, 9090), rng.randint(1, 2))
+        ]
     if rng.random() < 0.3:
         value["resources"] = {"limits": {"cpu": rng.choice((Raw("1"), "100m", Raw("0.5"))), "memory": "1Gi"}, "requests": {}}
     if rng.random() < 0.3:
@@ -145,14 +163,22 @@ def pod_spec(rng: random.Random) -> Value:
         value["affinity"] = {
             "podAntiAffinity": {
                 "preferredDuringSchedulingIgnoredDuringExecution": [
-                    {"weight": 1, "podAffinityTerm": {"labelSelector": {"matchLabels": labels(rng)}, "topologyKey": "kubernetes.io/hostname"}}
+                    {
+                        "weight": 1,
+                        "podAffinityTerm": {
+                            "labelSelector": {"matchLabels": labels(rng)},
+                            "topologyKey": "kubernetes.io/hostname",
+                        },
+                    }
                 ]
             }
         }
     if rng.random() < 0.1:
         value["tolerations"] = [{"key": "a", "operator": "Exists"}, {"key": "b", "operator": "Equal", "value": "c"}]
     if rng.random() < 0.08:
-        value["topologySpreadConstraints"] = [{"maxSkew": 1, "topologyKey": "zone", "labelSelector": {"matchLabels": labels(rng)}}]
+        value["topologySpreadConstraints"] = [
+            {"maxSkew": 1, "topologyKey": "zone", "labelSelector": {"matchLabels": labels(rng)}}
+        ]
     if rng.random() < 0.05:
         value["nodeSelector"] = labels(rng)
     if rng.random() < 0.05:
@@ -165,10 +191,18 @@ def volume(rng: random.Random, name: str) -> Value:
     return rng.choice(
         (
             {"name": name, "configMap": {"name": rng.choice(CONFIGS), "items": [{"key": "k", "path": "p"}]}},
-            {"name": name, "secret": {"secretName": rng.choice(SECRETS), "defaultMode": Raw(rng.choice(("0644", "420", "0o600")))}},
+            {
+                "name": name,
+                "secret": {"secretName": rng.choice(SECRETS), "defaultMode": Raw(rng.choice(("0644", "420", "0o600")))},
+            },
             {"name": name, "emptyDir": {}},
             {"name": name, "persistentVolumeClaim": {"claimName": rng.choice(APPS)}},
-            {"name": name, "projected": {"sources": [{"configMap": {"name": rng.choice(CONFIGS)}}, {"secret": {"name": rng.choice(SECRETS)}}]}},
+            {
+                "name": name,
+                "projected": {
+                    "sources": [{"configMap": {"name": rng.choice(CONFIGS)}}, {"secret": {"name": rng.choice(SECRETS)}}]
+                },
+            },
             {"name": name, "hostPath": {"path": "/x", "type": ""}},
         )
     )
@@ -194,7 +228,10 @@ def workload(rng: random.Random, name: str, kind: str) -> Value:
         spec["serviceName"] = rng.choice(APPS)
         if rng.random() < 0.5:
             spec["volumeClaimTemplates"] = [
-                {"metadata": {"name": "data", **({"labels": labels(rng)} if rng.random() < 0.4 else {})}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
+                {
+                    "metadata": {"name": "data", **({"labels": labels(rng)} if rng.random() < 0.4 else {})},
+                    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+                }
             ]
     if kind == "Deployment" and rng.random() < 0.2:
         spec["strategy"] = rng.choice(({"type": "Recreate"}, {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%"}}))
@@ -245,7 +282,9 @@ def ingress(rng: random.Random, name: str) -> Value:
 def config(rng: random.Random, name: str) -> Value:
     """ConfigMap with texts of all kinds."""
     value: Value = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(rng, name)}
-    data: Value = {key: odd.text(rng) for key in rng.sample(("k", "a.properties", "config.yaml", "z", "key_1", "1"), rng.randint(0, 3))}
+    data: Value = {
+        key: odd.text(rng) for key in rng.sample(("k", "a.properties", "config.yaml", "z", "key_1", "1"), rng.randint(0, 3))
+    }
     if rng.random() < 0.1:
         data["raw"] = Raw(odd.number(rng))
     if data or rng.random() < 0.5:
@@ -262,7 +301,9 @@ def secret(rng: random.Random, name: str) -> Value:
     value: Value = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata(rng, name)}
     if rng.random() < 0.7:
         value["type"] = rng.choice(("Opaque", "kubernetes.io/tls"))
-    value[rng.choice(("data", "stringData"))] = {key: rng.choice(("aGVsbG8=", "cGFzcw==", "")) for key in ("k", "password")[: rng.randint(0, 2)]}
+    value[rng.choice(("data", "stringData"))] = {
+        key: rng.choice(("aGVsbG8=", "cGFzcw==", "")) for key in ("k", "password")[: rng.randint(0, 2)]
+    }
     return value
 
 
@@ -292,7 +333,9 @@ def role(rng: random.Random, name: str, kind: str) -> Value:
     return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata(rng, name), "rules": [rule]}
 
 
-def simple(api_version: str, kind: str, spec: Callable[[random.Random], Any] | None = None) -> Callable[[random.Random, str], Value]:
+def simple(
+    api_version: str, kind: str, spec: Callable[[random.Random], Any] | None = None
+) -> Callable[[random.Random, str], Value]:
     """A maker of objects with one spec."""
 
     def make(rng: random.Random, name: str) -> Value:
@@ -309,7 +352,9 @@ def scaler(rng: random.Random, name: str) -> Value:
     version = rng.choice(("autoscaling/v1", "autoscaling/v2", "autoscaling/v2beta2"))
     spec: Value = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": rng.choice(APPS)}, "maxReplicas": 5}
     if version != "autoscaling/v1":
-        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]
+        spec["metrics"] = [
+            {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
+        ]
     return {"apiVersion": version, "kind": "HorizontalPodAutoscaler", "metadata": metadata(rng, name), "spec": spec}
 
 
@@ -352,7 +397,12 @@ def custom(rng: random.Random, name: str) -> Value:
         spec["ref"] = {"name": rng.choice(APPS), "kind": rng.choice(("Deployment", "ConfigMap"))}
     if rng.random() < 0.3:
         spec["items"] = [{"name": "a", "value": 1}, {"name": "b", "value": 2}]
-    return {"apiVersion": rng.choice(("example.com/v1", "example.com/v1", "example.com/v1beta1")), "kind": rng.choice(("Widget", "Widget", "Gadget")), "metadata": metadata(rng, name), "spec": spec}
+    return {
+        "apiVersion": rng.choice(("example.com/v1", "example.com/v1", "example.com/v1beta1")),
+        "kind": rng.choice(("Widget", "Widget", "Gadget")),
+        "metadata": metadata(rng, name),
+        "spec": spec,
+    }
 
 
 def with_shared_labels(rng: random.Random, value: Value) -> Value:
@@ -389,14 +439,77 @@ _MAKERS: tuple[tuple[int, tuple[str, ...], Callable[[random.Random, str], Value]
     (1, ("w",), definition),
     (1, APPS, webhook),
     (7, APPS, custom),
-    (2, APPS, simple("v1", "PersistentVolumeClaim", lambda rng: {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "volumeName": rng.choice(APPS)})),
-    (1, APPS, simple("v1", "PersistentVolume", lambda rng: {"capacity": {"storage": "1Gi"}, "claimRef": {"name": rng.choice(APPS), "namespace": "default"}})),
-    (1, ("fast",), lambda rng, name: {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata(rng, name), "provisioner": "x"}),
-    (2, APPS, simple("policy/v1", "PodDisruptionBudget", lambda rng: {"minAvailable": 1, "selector": {"matchLabels": labels(rng)}})),
-    (2, APPS, simple("networking.k8s.io/v1", "NetworkPolicy", lambda rng: {"podSelector": {"matchLabels": labels(rng)}, "ingress": [{"from": [{"podSelector": {"matchLabels": labels(rng)}}, {"namespaceSelector": {}}]}]})),
-    (1, APPS, lambda rng, name: {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": metadata(rng, name), "value": 10}),
-    (1, APPS, simple("cert-manager.io/v1", "Certificate", lambda rng: {"secretName": rng.choice(SECRETS), "dnsNames": ["a.example.com"]})),
-    (1, APPS, simple("monitoring.coreos.com/v1", "ServiceMonitor", lambda rng: {"selector": {"matchLabels": labels(rng)}, "endpoints": [{"port": "http"}]})),
+    (
+        2,
+        APPS,
+        simple(
+            "v1",
+            "PersistentVolumeClaim",
+            lambda rng: {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "volumeName": rng.choice(APPS)},
+        ),
+    ),
+    (
+        1,
+        APPS,
+        simple(
+            "v1",
+            "PersistentVolume",
+            lambda rng: {"capacity": {"storage": "1Gi"}, "claimRef": {"name": rng.choice(APPS), "namespace": "default"}},
+        ),
+    ),
+    (
+        1,
+        ("fast",),
+        lambda rng, name: {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": metadata(rng, name),
+            "provisioner": "x",
+        },
+    ),
+    (
+        2,
+        APPS,
+        simple("policy/v1", "PodDisruptionBudget", lambda rng: {"minAvailable": 1, "selector": {"matchLabels": labels(rng)}}),
+    ),
+    (
+        2,
+        APPS,
+        simple(
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            lambda rng: {
+                "podSelector": {"matchLabels": labels(rng)},
+                "ingress": [{"from": [{"podSelector": {"matchLabels": labels(rng)}}, {"namespaceSelector": {}}]}],
+            },
+        ),
+    ),
+    (
+        1,
+        APPS,
+        lambda rng, name: {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": metadata(rng, name),
+            "value": 10,
+        },
+    ),
+    (
+        1,
+        APPS,
+        simple(
+            "cert-manager.io/v1", "Certificate", lambda rng: {"secretName": rng.choice(SECRETS), "dnsNames": ["a.example.com"]}
+        ),
+    ),
+    (
+        1,
+        APPS,
+        simple(
+            "monitoring.coreos.com/v1",
+            "ServiceMonitor",
+            lambda rng: {"selector": {"matchLabels": labels(rng)}, "endpoints": [{"port": "http"}]},
+        ),
+    ),
     (1, APPS, simple("helm.toolkit.fluxcd.io/v2", "HelmRelease", lambda rng: {"interval": "5m", "values": odd.value(rng, 1)})),
 )
 _WEIGHTS = [maker[0] for maker in _MAKERS]

@@ -20,12 +20,14 @@ def case(seed: str) -> Case:
     bases = [_folder(rng, files, f"base{index or ''}", taken, []) for index in range(1 if shape < 0.75 else 2)]
     top = bases[0]
     if shape > 0.15:
-        components = [_folder(rng, files, f"components/c{index}", taken, [], component=bases[0]) for index in range(rng.choice((0, 0, 0, 1, 2)))]
+        components = [
+            _folder(rng, files, f"components/c{index}", taken, [], component=bases[0])
+            for index in range(rng.choice((0, 0, 0, 1, 2)))
+        ]
         top = _folder(rng, files, "overlays/prod", taken, bases, components=components)
         if rng.random() < 0.2:
             top = _folder(rng, files, "overlays/top", taken, [top])
-    found = Case(files=files, path=top.path, name=seed)
-    return found
+    return Case(files=files, path=top.path, name=seed)
 
 
 def _folder(
