@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -71,6 +71,7 @@ class Fleet:
     repo: str
     folder: Path
     stack: AsyncExitStack
+    writers: dict[str, git.Mirror] = field(default_factory=dict)
 
     async def forge(self, user: str = "penstock", token: str | None = None) -> Forge:
         return await self.stack.enter_async_context(
@@ -90,8 +91,9 @@ class Fleet:
         user: str = "developer",
     ) -> CommitId:
         """Put a commit on a branch, as git would."""
-        mirror = self.mirror(user)
-        await mirror.fetch()
+        mirror = self.writers.setdefault(user, self.mirror(user))
+        if base is not None and mirror.resolve(base) is None:
+            await mirror.fetch()
         made = mirror.write_commit([base] if base else [], files, message=message, author=AUTHOR)
         await mirror.push(branch, made, expect=mirror.branches().get(branch))
         if base is None:
