@@ -6,7 +6,6 @@ is the same as absent. `Shape`s describe the fields; `checked` walks a value alo
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -280,6 +279,8 @@ def _wrong(value: Any, wanted: str, document: reading.Document, path: FieldPath,
 
 
 def _unknown(key: str, shape: dict[str, Shape], document: reading.Document, path: FieldPath) -> Problem:
+    import difflib
+
     close = difflib.get_close_matches(key, list(shape), n=1, cutoff=0.6)
     if not close:
         close = [name for name in shape if name.lower().startswith(key.lower()[:4])][:1]
