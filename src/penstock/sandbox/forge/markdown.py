@@ -32,8 +32,8 @@ def _blocks(lines: list[str], depth: int) -> Iterator[str]:
     position = 0
     while position < len(lines):
         line = lines[position].strip()
-        if not line:
-            position += 1
+        if not line or (line.startswith("<!--") and line.endswith("-->")):
+            position += 1  # a comment is for machines: it is nowhere on the page
         elif line.startswith("```"):
             position, html = _fence(lines, position)
             yield html
@@ -138,8 +138,8 @@ def _span(match: re.Match[str]) -> str:
     if match["code"]:
         return f"<code>{escape(match['code'][1:-1])}</code>"
     if match["bold"]:
-        return f"<strong>{escape(match['bold'])}</strong>"
+        return f"<strong>{_inline(match['bold'])}</strong>"
     if match["italic"]:
-        return f"<em>{escape(match['italic'])}</em>"
+        return f"<em>{_inline(match['italic'])}</em>"
     link = match["link"] or match["bare"]
     return f'<a href="{escape(link)}" rel="noopener noreferrer">{escape(match["text"] or link)}</a>'
