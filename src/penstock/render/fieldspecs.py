@@ -86,7 +86,8 @@ PLAIN_FIELDS = (
 
 def selected(gvk: tuple[str, str, str], selector: tuple[str, str, str]) -> bool:
     """Whether a kind fits a selector in which '' is any."""
-    return all(not wanted or wanted == have for have, wanted in zip(gvk, selector, strict=True))
+    group, version, kind = selector
+    return (not kind or kind == gvk[2]) and (not group or group == gvk[0]) and (not version or version == gvk[1])
 
 
 def merge_one(specs: tuple[FieldSpec, ...], new: FieldSpec) -> tuple[FieldSpec, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from penstock.render import fieldspecs
@@ -85,6 +86,25 @@ class _Node:
         self.targets: list[tuple[tuple[str, str, str], FieldSpec]] = []
 
 
+def _tree(references: tuple[NameReferences, ...], gvk: Gvk) -> _Node:
+    """Where an object of this kind refers to others."""
+    root = _Node()
+    for entry in references:
+        for spec in entry.referrers:
+            if not fieldspecs.selected(gvk, spec.gvk):
+                continue
+            node = root
+            for step in fieldspecs.split_path(spec.path):
+                node = node.children.setdefault(step, _Node())
+            node.targets.append((entry.gvk, spec))
+    return root
+
+
+@lru_cache(maxsize=256)
+def _built_in_tree(gvk: Gvk) -> _Node:
+    return _tree(fieldspecs.default_config().name_reference, gvk)
+
+
 def fix_references(resources: ResourceSet, references: Iterable[NameReferences]) -> None:
     """Write the present names of renamed objects where others refer to them by an earlier name.
 
@@ -144,25 +164,14 @@ class _References:
         gvk = previous[0].gvk if previous else self._current[id(resource)].gvk
         tree = self._trees.get(gvk)
         if tree is None:
-            tree = self._trees[gvk] = self._tree(gvk)
+            built_in = self._references is fieldspecs.default_config().name_reference
+            tree = self._trees[gvk] = _built_in_tree(gvk) if built_in else _tree(self._references, gvk)
         if not tree.children:
             return
         accounts: set[str] = set()
         if resource.kind == "RoleBinding":
             accounts = _account_namespaces(resource, self._current[id(resource)])
         self._walk(resource.value, tree, resource, accounts)
-
-    def _tree(self, gvk: Gvk) -> _Node:
-        root = _Node()
-        for entry in self._references:
-            for spec in entry.referrers:
-                if not fieldspecs.selected(gvk, spec.gvk):
-                    continue
-                node = root
-                for step in fieldspecs.split_path(spec.path):
-                    node = node.children.setdefault(step, _Node())
-                node.targets.append((entry.gvk, spec))
-        return root
 
     def _walk(self, value: Any, node: _Node, resource: Resource, accounts: set[str]) -> None:
         kind = type(value)
