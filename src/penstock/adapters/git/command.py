@@ -162,6 +162,9 @@ _BROKEN_LINE = re.compile(
     r"returned error: (429|5\d\d)|too slow|Empty reply|SSL_ERROR_SYSCALL|Connection refused",
     re.IGNORECASE,
 )
+_CERTIFICATE = re.compile(
+    r"certificate (problem|verify|verification)|verification failed|CAfile|certificate rejected", re.IGNORECASE
+)
 _REDIRECT = re.compile(r"unable to update url base from redirection|returned error: 30\d", re.IGNORECASE)
 
 
@@ -177,6 +180,9 @@ def classify(finished: Finished, what: str, credentials: Credentials | None) -> 
         return RefusedError(
             message, "check the credentials of this repository", code="AuthenticationFailed", status=number or 401
         )
+    if _CERTIFICATE.search(text):
+        hint = "give the certificate authority of this server, or a client certificate it takes"
+        return RefusedError(message, hint, code="CertificateRefused")
     if _BROKEN_LINE.search(text):
         return TransientError(message, code="Unreachable", status=number)
     if _REDIRECT.search(text):

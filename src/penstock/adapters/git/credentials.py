@@ -31,6 +31,9 @@ class Credentials:
     """Accepted host keys; without any, the user's own known_hosts is asked, strictly."""
     ca: bytes = field(default=b"", repr=False)
     """PEM certificates trusted instead of the system's."""
+    certificate: bytes = field(default=b"", repr=False)
+    """PEM client certificate (TLS both ways), with `certificate_key`."""
+    certificate_key: bytes = field(default=b"", repr=False)
 
     def secrets(self) -> tuple[str, ...]:
         """Strings that must not appear in any output."""
@@ -63,12 +66,18 @@ def grant(credentials: Credentials | None, origin: str, scheme: str) -> Iterator
                 answer = f"username={_line(held.username or 'git')}\npassword={_line(held.password)}\n"
                 descriptors.append(stack.enter_context(_memory(answer.encode())))
                 options.append(f'credential.{origin}.helper=!f() {{ test "$1" = get && cat /dev/fd/{descriptors[-1]}; }}; f')
-            if held.ca:
-                descriptors.append(stack.enter_context(_memory(held.ca)))
-                environment.append(("GIT_SSL_CAINFO", f"/dev/fd/{descriptors[-1]}"))
+            for variable, content in _tls_files(held):
+                descriptors.append(stack.enter_context(_memory(content)))
+                environment.append((variable, f"/dev/fd/{descriptors[-1]}"))
         if scheme == "ssh":
             environment.append(("GIT_SSH_COMMAND", stack.enter_context(_ssh_command(held))))
         yield Grant(options=tuple(options), environment=tuple(environment), descriptors=tuple(descriptors))
+
+
+def _tls_files(held: Credentials) -> list[tuple[str, bytes]]:
+    """Git's variables and what the files they name hold."""
+    files = (("GIT_SSL_CAINFO", held.ca), ("GIT_SSL_CERT", held.certificate), ("GIT_SSL_KEY", held.certificate_key))
+    return [(variable, content) for variable, content in files if content]
 
 
 @contextmanager

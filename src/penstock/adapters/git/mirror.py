@@ -15,6 +15,7 @@ import asyncio
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ _WATCHED = ("refs/heads/", "refs/tags/", "refs/notes/")
 _KEEP = "refs/penstock/keep/"
 _NOTE_TRIES = 10
 _CROWD = 1000
+_CHECK_EVERY_SECONDS = 3600.0
 _TIDY_EVERY, _TIDY_SECONDS = 50, 600.0
 
 
@@ -80,6 +82,7 @@ class Mirror(Reader):
         self._lock = asyncio.Lock()
         self._held: Credentials | None = None
         self._downloads = 0
+        self._next_check = 0.0
         self._crowded = False
         """The remote has so many refs of other kinds (refs/pull) that listing them at every look is a burden."""
         self.rewrites: tuple[Rewrite, ...] = ()
@@ -106,7 +109,7 @@ class Mirror(Reader):
                 await self._fetch()
             except (RefusedError, TransientError) as error:
                 # What failed may be our copy, not the remote: damaged by a full disk or a lost power line.
-                if error.code not in ("CorruptObjects", "GitFailed") or await self._sound():
+                if error.code not in ("CorruptObjects", "GitFailed") or not self._may_check() or await self._sound():
                     raise
                 self._start_anew()
                 await self._fetch()
@@ -185,6 +188,14 @@ class Mirror(Reader):
         self._folder.rename(aside)
         self._begin()
         self._open(self._folder)
+
+    def _may_check(self) -> bool:
+        """A check reads everything: one an hour, however often a fetch fails."""
+        now = time.monotonic()
+        due = now >= self._next_check
+        if due:
+            self._next_check = now + _CHECK_EVERY_SECONDS
+        return due
 
     async def _sound(self) -> bool:
         """Whether every object is whole and everything our refs lead to is here (slow; only asked on suspicion)."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,9 @@ import aiohttp
 import pygit2
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from penstock.adapters import git
 from penstock.adapters.git import command, exclusive
@@ -28,15 +34,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @contextlib.asynccontextmanager
-async def server(handler: Handler) -> AsyncIterator[str]:
+async def server(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """A web server that answers everything with one handler."""
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        yield f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
@@ -423,3 +429,101 @@ async def test_a_remote_crowded_with_other_refs_is_not_listed_in_full(tmp_path: 
     await repo.fetch()
     assert repo.branches() == {"main": later}
     assert all(not name.startswith("refs/pull") for name in repo._git.listall_references())
+
+
+def pem_pair(name: str, issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None) -> Any:
+    """A certificate and its key, signed by the issuer or by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        subject_name=subject,
+        issuer_name=issuer[0].subject if issuer else subject,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - timedelta(hours=1),
+        not_valid_after=now + timedelta(hours=1),
+    )
+    builder = builder.add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
+
+
+def pem(thing: Any) -> bytes:
+    if isinstance(thing, x509.Certificate):
+        return thing.public_bytes(serialization.Encoding.PEM)
+    return bytes(thing.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+
+
+async def test_tls_takes_our_certificates_and_shows_ours(tmp_path: Path) -> None:
+    authority = pem_pair("authority")
+    theirs, ours = pem_pair("server", authority), pem_pair("client", authority)
+    for name, content in (("ca", authority[0]), ("crt", theirs[0]), ("key", theirs[1])):
+        (tmp_path / name).write_bytes(pem(content))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "ca"))
+    tls.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT  # our little authority leaves out what nobody here reads
+
+    async with forge(tmp_path / "forge") as running, aiohttp.ClientSession(auto_decompress=False) as client:
+
+        async def proxy(request: web.Request) -> web.StreamResponse:
+            headers = {
+                name: value
+                for name, value in request.headers.items()
+                if name in ("Authorization", "Content-Type", "Git-Protocol")
+            }
+            url, data = f"{running.url}{request.path_qs}", await request.read()
+            async with client.request(request.method, url, headers=headers, data=data) as answer:
+                kept = {name: value for name, value in answer.headers.items() if name in ("Content-Type", "WWW-Authenticate")}
+                return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+
+        async with server(proxy, tls) as url:
+            held = git.Credentials(
+                username="developer", password=running.token("developer"),
+                ca=pem(authority[0]), certificate=pem(ours[0]), certificate_key=pem(ours[1]),
+            )  # fmt: skip
+            repo = mirror(f"{url}/platform/fleet.git", tmp_path / "m", credentials=held)
+            made = commit(repo, b"1")
+            await repo.push("main", made, expect=None)
+            await repo.fetch()
+            assert repo.branches()["main"] == made
+
+            stranger = mirror(f"{url}/platform/fleet.git", tmp_path / "m", credentials=replace(held, ca=b""))
+            with pytest.raises(RefusedError) as refused:
+                await stranger.fetch()
+            assert refused.value.code == "CertificateRefused"
+            nobody = mirror(
+                f"{url}/platform/fleet.git", tmp_path / "m", credentials=replace(held, certificate=b"", certificate_key=b"")
+            )
+            with pytest.raises((RefusedError, TransientError)):
+                await nobody.fetch()
+
+
+async def test_ssh_is_strict_and_leaves_no_key_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ssh that writes down how it was called and then runs the command here."""
+    pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    spy = tmp_path / "bin"
+    spy.mkdir()
+    (spy / "ssh").write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = -G ] && exit 0\nprintf \'%s\\n\' "$@" >> {tmp_path}/seen\n'
+        'for word; do case "$last" in -i) stat -c "%a %n" "$word" >> '
+        f'{tmp_path}/seen; cat "$word" >> {tmp_path}/seen;; esac; last="$word"; done\n'
+        'exec sh -c "$last"\n'
+    )
+    (spy / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{spy}:{os.environ['PATH']}")
+    held = git.Credentials(ssh_key=b"-----BEGIN CANARY-----", known_hosts=b"host ssh-ed25519 AAAA\n")
+    repo = git.Mirror(f"ssh://git@git.example.com:2222{tmp_path}/remote.git", tmp_path / "m", credentials=held)
+    made = commit(repo, b"1")
+    await repo.push("main", made, expect=None)
+    await repo.fetch()
+    assert repo.branches()["main"] == made
+
+    seen = (tmp_path / "seen").read_text()
+    for wanted in ("BatchMode=yes", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "git@git.example.com", "2222", "CANARY"):
+        assert wanted in seen, wanted
+    key = next(line.split(" ", 1) for line in seen.splitlines() if line.endswith("/identity") and line[0].isdigit())
+    assert key[0] == "600"
+    assert not Path(key[1]).exists()
