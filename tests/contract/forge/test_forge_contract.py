@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -15,7 +16,9 @@ from penstock.adapters.forge import webhooks
 from penstock.model.errors import RaceError, RefusedError, TransientError
 from penstock.model.values import CommitId
 from penstock.ports.forge import CommitStatus, Forge, PullRequest
+from penstock.ports.repo import Signature
 
+AUTHOR = Signature(name="Dev", email="dev@example.com", when=datetime(2026, 3, 2, 14, 0, tzinfo=UTC))
 MakeFleet = Callable[..., Awaitable[Any]]
 FILE = "clusters/dev/app.yaml"
 
@@ -286,6 +289,21 @@ async def test_nothing_merges_without_the_approvals_the_branch_wants(make_fleet:
     await theirs.review(pull.number, state="approved", commit=pull.head_sha)
     made = await ours.merge_pull(pull.number, sha=pull.head_sha, method="merge", title="t", message="")
     assert (await ours.pull(pull.number)).merge_sha == made
+
+
+async def test_who_may_not_push_to_a_protected_branch_is_told_so(make_fleet: MakeFleet) -> None:
+    fleet = await make_fleet(required_approvals=1, push_whitelist=("developer",))
+    base = await fleet.push("main", {FILE: b"1\n"}, base=None)
+    mirror = fleet.mirror("penstock", "own")
+    await mirror.fetch()
+    made = mirror.write_commit([base], {FILE: b"2\n"}, message="past the review", author=AUTHOR)
+    for asked in (made, None):
+        with pytest.raises(RefusedError) as refused:
+            await mirror.push("main", asked, expect=base)
+        assert refused.value.code == "PushRefused"
+    await mirror.push("promote/web", made, expect=None)
+    await mirror.fetch()
+    assert mirror.branches()["main"] == base
 
 
 async def test_an_approval_is_void_after_a_push(make_fleet: MakeFleet) -> None:

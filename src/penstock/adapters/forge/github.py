@@ -134,7 +134,7 @@ class GitHub:
         if not self._owner or not name or "/" in name:
             raise RefusedError(f"{repository!r} is not owner/name", code="InvalidRepository")
         self._token = token
-        root, graph = _roots(url)
+        root, graph = roots(url)
         self._rest = rest.Rest(session, root, self._authorize, "GitHub")
         self._graph = rest.Rest(session, graph, self._authorize, "GitHub")
         self._repo = f"/repos/{quote(self._owner, safe='')}/{quote(name, safe='')}"
@@ -307,8 +307,8 @@ class GitHub:
         return found
 
 
-def _roots(url: str) -> tuple[str, str]:
-    """The roots of REST and GraphQL."""
+def roots(url: str) -> tuple[str, str]:
+    """The roots of REST and GraphQL, from the address people know."""
     host = (urlsplit(url).hostname or "").lower()
     if host in ("github.com", "www.github.com", "api.github.com"):
         return "https://api.github.com", "https://api.github.com/graphql"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from penstock.adapters import forge as forges
-from penstock.adapters.forge.github import _roots
+from penstock.adapters.forge.github import roots
 from penstock.model.errors import RaceError, RefusedError, TransientError
 from penstock.model.values import CommitId
 from penstock.ports.forge import CommitStatus
@@ -45,7 +45,7 @@ def connect(scripted: Any) -> Any:
     ],
 )
 def test_the_api_is_found_from_the_address_people_know(url: str, root: str) -> None:
-    assert _roots(url)[0] == root
+    assert roots(url)[0] == root
 
 
 async def test_a_pull_request_is_read(scripted: Any) -> None:
