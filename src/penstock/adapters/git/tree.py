@@ -7,7 +7,6 @@ data, never a path on a disk. Directories are cached by tree id in the store, so
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import pygit2
@@ -21,7 +20,7 @@ Slot = tuple[int, str]
 
 _DIRECTORY, _SYMLINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
 _MODES = (b"40000", b"100644", b"100755", b"120000", b"160000", b"100664")
-_CACHED_DIRECTORIES, _GLANCED = 20_000, 64
+_CACHED_DIRECTORIES, _GLANCED = 20_000, 256
 
 
 class ObjectStore:
@@ -31,19 +30,19 @@ class ObjectStore:
         self.repository = repository
         self.suspect = False
         """An object was missing or unreadable: the copy may be damaged."""
-        self._directories: OrderedDict[str, dict[str, Slot]] = OrderedDict()
-        self._glanced: OrderedDict[str, bytes] = OrderedDict()
+        # Plain dictionaries, emptied when full: renders read from several threads, and each step on them is one step.
+        self._directories: dict[str, dict[str, Slot]] = {}
+        self._glanced: dict[str, bytes] = {}
 
     def directory(self, tree: str) -> dict[str, Slot]:
         """Name to (mode, id) of a tree object. Raises RefusedError when it is not here."""
         known = self._directories.get(tree)
         if known is not None:
-            self._directories.move_to_end(tree)
             return known
         parsed = _parse(self._read(tree), len(tree) // 2)
+        if len(self._directories) >= _CACHED_DIRECTORIES:
+            self._directories.clear()
         self._directories[tree] = parsed
-        if len(self._directories) > _CACHED_DIRECTORIES:
-            self._directories.popitem(last=False)
         return parsed
 
     def peek(self, tree: str, name: str) -> Slot | None:
@@ -72,9 +71,10 @@ class ObjectStore:
         """The raw tree object; the last few are kept, because the next commit compares with them again."""
         raw = self._glanced.get(tree)
         if raw is None:
-            raw = self._glanced[tree] = self._read(tree)
-            if len(self._glanced) > _GLANCED:
-                self._glanced.popitem(last=False)
+            raw = self._read(tree)
+            if len(self._glanced) >= _GLANCED:
+                self._glanced.clear()
+            self._glanced[tree] = raw
         return raw
 
     def find(self, tree: str, path: str) -> Slot | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -208,3 +209,17 @@ def test_one_name_is_found_as_a_full_reading_would(store: ObjectStore) -> None:
     parsed = ObjectStore(store.repository).directory(made)
     for name in [*parsed, "absent", "we", "eb", "40000 web", "b 100644", ""]:
         assert fresh.peek(made, name) == parsed.get(name), name
+
+
+def test_many_threads_may_read_one_repository(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.adapters.git.tree._CACHED_DIRECTORIES", 3)
+    files: dict[str, bytes | None] = {f"d{number}/e{number % 7}/f": str(number).encode() for number in range(60)}
+    made = tree_of(store, commit(store, files)).id
+    assert made is not None
+
+    def read(_: int) -> bool:
+        tree = GitTree(store, made)
+        return all(tree.read(path) == content for path, content in files.items())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(24)))
