@@ -99,25 +99,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.user_properties.append(("real part", _REAL_PARTS[fixture]))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The last lines say what ran on real parts, and loudly what did not."""
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The very last lines say what ran on real parts, and loudly what did not."""
+    reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    ran, missed, why = _real_parts_of(reporter)
+    for part, count in sorted(ran.items()):
+        reporter.write_line(f"real tier: ran {count} tests on real {part}", green=True)
+    for part, count in sorted(missed.items()):
+        reporter.write_line(f"real tier: NOT RUN: {count} tests on real {part}: {why.get(part, '')}", red=True, bold=True)
+
+
+def _real_parts_of(
+    reporter: pytest.TerminalReporter,
+) -> tuple[collections.Counter[str], collections.Counter[str], dict[str, str]]:
     ran: collections.Counter[str] = collections.Counter()
     missed: collections.Counter[str] = collections.Counter()
     why: dict[str, str] = {}
     for outcome, counter in (("passed", ran), ("failed", ran), ("skipped", missed)):
-        for report in terminalreporter.getreports(outcome):
+        for report in reporter.stats.get(outcome, []):
             for key, part in getattr(report, "user_properties", ()):
                 if key == "real part":
                     counter[part] += 1
                     if counter is missed and isinstance(report.longrepr, tuple):
                         why[part] = report.longrepr[2]
-    if not ran and not missed:
-        return
-    terminalreporter.section("real parts")
-    for part, count in sorted(ran.items()):
-        terminalreporter.write_line(f"ran {count} tests on real {part}", green=True)
-    for part, count in sorted(missed.items()):
-        terminalreporter.write_line(f"NOT RUN: {count} tests on real {part}: {why.get(part, '')}", red=True, bold=True)
+    return ran, missed, why
 
 
 @pytest.hookimpl(trylast=True)
