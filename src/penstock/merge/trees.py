@@ -202,11 +202,13 @@ class _Trees:
 
     def _follow_objects(self, files: dict[str, _File]) -> None:
         """Single objects that went from one file to another: their documents move in base and target too."""
+        if len(files) < 2:
+            return
         before = {one: path for path, file in files.items() for one in _objects(path, file.base)}
         after = {one: path for path, file in files.items() for one in _objects(path, file.source)}
         moves = {one: (before[one], path) for one, path in after.items() if one in before and before[one] != path}
         for one, (old, new) in sorted(moves.items(), key=lambda move: move[1]):
-            if files[new].base is None and files[new].target is not None and one in _objects(new, files[new].target):
+            if files[new].base is None and _loose(one) in map(_loose, _objects(new, files[new].target)):
                 continue  # it is there already
             if (piece := _cut(old, files[old].base, one)) is None:
                 continue
@@ -229,8 +231,11 @@ class _Trees:
                 continue
             directory = path.rpartition("/")[0]
             if directory not in known:
-                known[directory] = {other: _objects(other, self._read_target(other)) for other in self._target_files(directory)}
-            holders = [other for other, objects in known[directory].items() if set(wanted) <= set(objects)]
+                known[directory] = {
+                    other: [_loose(one) for one in _objects(other, self._read_target(other))]
+                    for other in self._target_files(directory)
+                }
+            holders = [other for other, objects in known[directory].items() if {_loose(one) for one in wanted} <= set(objects)]
             if len(holders) == 1 and holders[0] not in files and self.source.entry(_join(self.source_root, holders[0])) is None:
                 del files[path]
                 source = file.source
@@ -349,23 +354,30 @@ def _parts(path: str, content: bytes | None) -> list[Part]:
 
 
 def _objects(path: str, content: bytes | None) -> list[Identity]:
-    """The named objects of a file; their namespace does not count, environments differ in it."""
-    return [(part.identity[0], part.identity[1], "", part.identity[3]) for part in _parts(path, content) if part.named]
+    """The named objects of a file."""
+    return [part.identity for part in _parts(path, content) if part.named]
+
+
+def _loose(one: Identity) -> Identity:
+    """An object whatever its namespace: environments differ in it."""
+    return (one[0], one[1], "", one[3])
 
 
 def _cut(path: str, content: bytes | None, wanted: Identity) -> _Piece | None:
     """One object's document out of a file, and the file without it; None when it is not there."""
     parts = _parts(path, content)
-    found = next((part for part in parts if (part.identity[0], part.identity[1], "", part.identity[3]) == wanted), None)
-    if found is None:
+    same = [part for part in parts if part.identity == wanted] or [
+        part for part in parts if _loose(part.identity) == _loose(wanted)
+    ]
+    if len(same) != 1:
         return None
+    found = same[0]
     rest = [part.document.text for part in parts if part is not found]
     if rest and parts[0] is found and rest[0].startswith("---\n"):
         rest[0] = rest[0][4:]
-    left = "".join(rest)
-    text = found.document.text
-    text = text.partition("\n")[2] if text.startswith("---\n") else text
-    return _Piece(text, left.encode() if any(part.document.root is not None for part in parts if part is not found) else None)
+    text = found.document.text.removeprefix("---\n")
+    left = any(part.document.root is not None for part in parts if part is not found)
+    return _Piece(text, "".join(rest).encode() if left else None)
 
 
 def _put(content: bytes | None, text: str) -> bytes:

@@ -280,3 +280,21 @@ def test_files_and_directories_that_the_source_did_not_change_are_not_read() -> 
     assert list(merged.changes) == ["clusters/prod/apps/b/c.yaml"]
     assert base.reads == ["clusters/dev/apps/b/c.yaml"]
     assert {path for path in source.reads if not path.endswith("/b/c.yaml")} == set()
+
+
+def test_objects_of_the_same_name_in_two_namespaces_are_two_objects() -> None:
+    one, other = (config("x").replace("name: x", f"name: x\n  namespace: {space}") for space in ("n1", "n2"))
+    changed = one.replace("v: 1", "v: 2")
+    merged = trees({"a.yaml": one, "b.yaml": other}, {"a.yaml": changed}, {"a.yaml": one + "  own: 1\n", "b.yaml": other})
+    assert changes(merged) == {"a.yaml": changed + "  own: 1\n", "b.yaml": None}
+
+
+def test_an_object_that_moves_is_found_in_the_target_s_own_namespace() -> None:
+    here = config("x").replace("name: x", "name: x\n  namespace: staging")
+    there = config("x").replace("name: x", "name: x\n  namespace: dev")
+    merged = trees(
+        {"a.yaml": there + "---\n" + config("y")},
+        {"a.yaml": config("y"), "b.yaml": there.replace("v: 1", "v: 2")},
+        {"a.yaml": here + "---\n" + config("y")},
+    )
+    assert changes(merged) == {"a.yaml": config("y"), "b.yaml": here.replace("v: 1", "v: 2")}
