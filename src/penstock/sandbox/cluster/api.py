@@ -388,6 +388,9 @@ class Api:
         if metadata is not None and not isinstance(metadata, Mapping):
             raise status.bad_request("metadata is not an object")
         metadata = {key: value for key, value in (metadata or {}).items() if value is not None}
+        for key in ("name", "generateName", "namespace", "resourceVersion", "uid"):
+            if not isinstance(metadata.get(key, ""), str):
+                raise status.bad_request(f"metadata.{key} is not a string")
         if call.name and metadata.get("name", call.name) != call.name:
             raise status.bad_request(
                 f"the name of the object ({metadata['name']}) does not match the name on the URL ({call.name})"

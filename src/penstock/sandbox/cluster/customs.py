@@ -135,6 +135,10 @@ def _structure(schema: Schema, where: str) -> list[Cause]:
         causes.append(required(f"{where}.type", "must not be empty for specified object fields"))
     if schema.get("type") == "array" and not schema.get("items"):
         causes.append(required(f"{where}.items", "must be specified"))
+    elif not isinstance(schema.get("items", {}), dict):
+        causes.append(invalid_value(f"{where}.items", None, "items must be a schema object and not an array"))
+    if not isinstance(schema.get("additionalProperties", {}), (dict, bool)):
+        causes.append(invalid_value(f"{where}.additionalProperties", None, "must be a schema or a boolean"))
     for name, part in (schema.get("properties") or {}).items():
         if not (where.endswith("openAPIV3Schema") and name in ("metadata", "apiVersion", "kind")):
             causes += _structure(part, f"{where}.properties[{name}]")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import ROUND_UP, Decimal, InvalidOperation
+from decimal import ROUND_UP, Decimal
 from typing import Any
 
 from penstock.sandbox.cluster.kinds import Kind
@@ -108,7 +108,7 @@ def _fields(node: Node, value: Mapping[str, Any], path: str, unknown: list[str])
             if extra is None:
                 unknown.append(f"{path}.{key}".lstrip("."))
             else:
-                out[key] = ("" if extra.type == "string" else None) if child is None else _value(extra, child, path, unknown)
+                out[key] = _zero(extra) if child is None else _value(extra, child, path, unknown)
             continue
         if child is None:
             continue
@@ -128,7 +128,11 @@ def _fields(node: Node, value: Mapping[str, Any], path: str, unknown: list[str])
     return out
 
 
-_GO = {"integer": "int32", "boolean": "bool", "string": "string", "number": "float64"}
+def _zero(node: Node) -> Any:
+    """What Go keeps for a null in a map."""
+    if node.shape == "scalar":
+        return {"string": "", "quantity": "0", "integer": 0, "boolean": False}.get(node.type)
+    return {} if node.shape == "map" else None
 
 
 def _scalar(node: Node, value: Any, path: str) -> Any:
@@ -175,16 +179,19 @@ def _quantity(value: Any, path: str) -> str:
         raise bad_request(f"unable to parse quantity's suffix or number at {path.lstrip('.')}") from None
 
 
+_LONGEST = 64
+_LARGEST = Decimal(2**63 - 1)
+
+
 def canonical_quantity(text: str) -> str:
     """1000m -> 1, 1024Mi -> 1Gi, 0.5 -> 500m, as resource.Quantity prints. Raises ValueError when it is no quantity."""
     match = _QUANTITY.match(text)
     if match is None:
         raise ValueError(text)
     suffix = match["suffix"] or ""
-    try:
-        number = Decimal(match["number"])
-    except InvalidOperation:
-        raise ValueError(text) from None
+    if len(text) > _LONGEST or len(suffix) > 5:
+        raise ValueError(text)
+    number = Decimal(match["number"])
     if suffix in _BINARY:
         return _canonical_binary(number * Decimal(1024) ** _BINARY[suffix])
     if suffix[:1] in ("e", "E") and len(suffix) > 1:
@@ -193,7 +200,7 @@ def canonical_quantity(text: str) -> str:
 
 
 def _canonical_binary(number: Decimal) -> str:
-    if number != number.to_integral_value() or abs(number) < 1024:
+    if number != number.to_integral_value() or not 1024 <= abs(number) <= _LARGEST:
         return _canonical_decimal(number, exponent=False)
     count, power = int(number), 0
     while count and count % 1024 == 0 and power < 6:
@@ -202,6 +209,8 @@ def _canonical_binary(number: Decimal) -> str:
 
 
 def _canonical_decimal(number: Decimal, *, exponent: bool) -> str:
+    # Larger amounts are capped, as in Kubernetes.
+    number = max(-_LARGEST, min(_LARGEST, number))
     number = number.quantize(Decimal("1e-9"), rounding=ROUND_UP) if number else Decimal(0)
     if not number:
         return "0"

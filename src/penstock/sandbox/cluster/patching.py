@@ -166,8 +166,10 @@ def _merge_list(node: Node, items: list[Any], patch: list[Any], order: list[Any]
     found: dict[Any, Any] = {name(item): item for item in items}
     asked = []
     for change in patch:
-        if key and key not in change:
-            raise bad_request(f"map: {sorted(change)} does not contain declared merge key: {key}")
+        if key and (not isinstance(change, dict) or not isinstance(change.get(key), (str, int))):
+            raise bad_request(f"an item of the patch does not contain declared merge key: {key}")
+        if not key and not isinstance(change, (str, int)):
+            raise bad_request("an item of the patch is not a plain value")
         if not key:
             found[change] = change
         elif change.get("$patch") == "delete":

@@ -446,13 +446,15 @@ def _quarter(wanted: int, spec: Manifest) -> int:
     """How many pods of a Deployment may be missing while it still counts as available."""
     allowed = (spec.get("strategy", {}).get("rollingUpdate") or {}).get("maxUnavailable", 0)
     if isinstance(allowed, str):
-        return wanted * int(allowed.rstrip("%") or 0) // 100
+        percent = allowed.rstrip("%")
+        return wanted * int(percent) // 100 if percent.isdecimal() else 0
     return int(allowed)
 
 
 def _share(value: Any, total: int) -> int:
-    if isinstance(value, str) and value.endswith("%"):
-        return -(-total * int(value[:-1]) // 100)
+    if isinstance(value, str):
+        percent = value.rstrip("%")
+        return -(-total * int(percent) // 100) if percent.isdecimal() else 0
     return int(value or 0)
 
 
