@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from penstock.app import status
+from penstock.app import promote, status
 from penstock.app.world import World
 from penstock.controllers.promotion_cases import BRANCHES, Case, Survey
 from penstock.controllers.promotion_survey import Surveyor
+from penstock.merge.outcome import Choice
 from penstock.model import errors
 from penstock.model.resource import Manifest
 from penstock.model.values import CommitId, EnvName
@@ -137,6 +138,16 @@ class Lookout:
             reviews=tuple(reviews),
             statuses=tuple(statuses),
         )
+
+    async def decide(self, case: Case, sides: Mapping[str, Literal["take", "keep"]]) -> None:
+        """Promote with decisions on its conflicts: field -> take the source's value, or keep the target's.
+
+        Raises ConflictError when something is still to be decided, RemoteError when Git or the forge refuse.
+        """
+        choices = [Choice(field=field, side="source" if side == "take" else "target") for field, side in sides.items()]
+        promoted = await promote.promote(self._world, case.unit, case.target.name, choices=choices)
+        if any(one.change.conflicts for one in promoted.cases):
+            raise errors.ConflictError("it is not settled by these decisions: look again", code="StillConflicting")
 
     def _record(self, pull: PullRequest, unit: str) -> records.Promotion | None:
         """What the commit at the head says about this unit, where it is known here."""

@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from aiohttp import web
@@ -22,11 +22,18 @@ from penstock.web import access, drawing, feeds, parts, views
 
 _log = logging.getLogger(__name__)
 
+Side = Literal["take", "keep"]
+"""Take what the source has, or keep what the target has."""
+
 PATIENCE_SECONDS = 2.5
 """How long a page waits for facts before it is sent with what is known."""
 HEARTBEAT_SECONDS = 15.0
 _FEEDS = 200
-_DONE = {"approved": "Your approval is recorded on the forge.", "changes_requested": "Your request for changes is recorded."}
+_DONE = {
+    "approved": "Your approval is recorded on the forge.",
+    "changes_requested": "Your request for changes is recorded.",
+    "decided": "Your decision is recorded, the pull request follows.",
+}
 
 
 class Facts(Protocol):
@@ -37,6 +44,9 @@ class Facts(Protocol):
     async def promotion(self, number: int) -> views.PromotionPage: ...
     async def environment(self, name: str) -> views.EnvironmentPage: ...
     async def log(self, name: str) -> views.LogPage: ...
+
+    async def decide(self, name: str, target: str, stamp: str, choices: Mapping[str, Side]) -> None:
+        """Promote an app with these decisions: field -> side. Raises RaceError when `stamp` is of other values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +81,7 @@ class Pages:
             web.get("/app/{name:[^/]+}", self.page),
             web.get("/promotion/{name:[1-9][0-9]{0,8}}", self.page),
             web.post("/promotion/{name:[1-9][0-9]{0,8}}/review", self.review),
+            web.post("/app/{name:[^/]+}/decide", self.decide),
             web.get("/environment/{name:[^/]+}", self.page),
             web.get("/log/{name:[^/]+}", self.page),
             web.get("/events", self.events),
@@ -207,7 +218,7 @@ class Pages:
         name, facts = target.name, self.facts
         match target.kind:
             case "app":
-                return lambda: facts.app(name), parts.app
+                return lambda: facts.app(name), lambda known: parts.app(known, bool(self.forges))
             case "promotion":
                 return lambda: facts.promotion(int(name)), lambda known: parts.promotion(known, tuple(self.forges))
             case "environment":
@@ -253,6 +264,20 @@ class Pages:
         if mine and (mine[-1].state, mine[-1].commit) == (state, head):
             raise errors.RaceError(f"{login} decided so already", code="AlreadyDecided", status=409)
         await forge.review(number, state=state, commit=pull.head_sha, body=comment)
+
+    async def decide(self, request: web.Request) -> web.StreamResponse:
+        """Settle every conflict of an app's promotion into one environment, for the values that were shown."""
+        name = request.match_info["name"]
+        back = f"/app/{quote(name, safe='')}"
+        form = {key: str(value) for key, value in (await request.post()).items()}
+        try:
+            if not self.forges:
+                raise errors.RefusedError("nothing can be decided on this page", code="NoActor", status=403)
+            await self.facts.decide(name, form.get("target", ""), form.get("stamp", ""), _choices(form))
+        except errors.PenstockError as error:
+            return await self.refused(request, _status_of(error), "Not recorded", error.what, error.hint, back)
+        self.poke()
+        return _go(f"{back}?done=decided")
 
     # doors
 
@@ -366,6 +391,15 @@ def _decision(text: str, comment: str) -> ReviewState:
     if not comment:
         raise errors.RefusedError("say which changes you ask for", code="NoComment", status=400)
     return "changes_requested"
+
+
+def _choices(form: Mapping[str, str]) -> dict[str, Side]:
+    """The form's 'choice <field>' entries."""
+    chosen: dict[str, Side] = {}
+    for key, value in form.items():
+        if key.startswith("choice ") and value in ("take", "keep"):
+            chosen[key.removeprefix("choice ")] = "take" if value == "take" else "keep"
+    return chosen
 
 
 def _status_of(error: errors.PenstockError) -> int:

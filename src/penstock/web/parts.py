@@ -64,6 +64,15 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decide:
+    """Conflicts, and whether they can be decided here."""
+
+    app: str
+    conflicts: views.Conflicts
+    able: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """Which apps of the board are wanted."""
 
@@ -105,7 +114,8 @@ def _count(lines: tuple[views.Line, ...]) -> Count:
     return Count(apps=len(lines), marks=tuple((mark, worst[mark]) for mark in _WORST if worst[mark] and mark != "absent"))
 
 
-def app(known: Known[views.AppPage]) -> Parts:
+def app(known: Known[views.AppPage], able: bool) -> Parts:
+    """`able`: whether a person may decide conflicts here."""
     found = known.value
     if found is None:
         return {"notice": notice(known, ())}
@@ -113,6 +123,7 @@ def app(known: Known[views.AppPage]) -> Parts:
         "notice": notice(known, found.problems),
         "sentence": Sentence(sentence=found.sentence, next=found.next),
         **{f"step/{step.environment}": step for step in found.steps},
+        **{f"conflict/{one.target}": Decide(app=found.name, conflicts=one, able=able) for one in found.conflicts},
     }
 
 

@@ -6,6 +6,7 @@ In: an open world. Out: views. One look serves every page that is open; a page t
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from penstock.app import environment as environments
@@ -16,7 +17,7 @@ from penstock.model import condition, errors
 from penstock.model.resource import Manifest
 from penstock.model.values import EnvName, Missing
 from penstock.promote import evidence, gates, records, verdict
-from penstock.web import views
+from penstock.web import pages, views
 
 _SHARED_SECONDS = 0.5
 """Pages that ask within this time of each other share one look."""
@@ -79,7 +80,12 @@ class Reading:
         cases = {case.target.name: case for case in look.cases if case.unit == row.unit and not case.change.empty}
         steps = tuple(_step(cell, cases.get(cell.environment), look) for cell in row.cells)
         return views.AppPage(
-            name=name, sentence=_sentence(row, look), steps=steps, next=_next(cases.values()), problems=_problems(look)
+            name=name,
+            sentence=_sentence(row, look),
+            steps=steps,
+            next=_next(cases.values()),
+            conflicts=tuple(_conflicts_of(case) for case in cases.values() if case.change.conflicts),
+            problems=_problems(look),
         )
 
     async def promotion(self, number: int) -> views.PromotionPage:
@@ -147,6 +153,18 @@ class Reading:
         except errors.InputError as error:
             raise errors.RefusedError(error.problems[0].what, error.problems[0].hint, code="NotFound", status=404) from None
         return views.LogPage(environment=name, rows=tuple(map(_logged, entries)))
+
+    async def decide(self, name: str, target: str, stamp: str, choices: Mapping[str, pages.Side]) -> None:
+        """Promote an app with a person's decisions, if its conflicts are still those of `stamp`."""
+        look = await self._lookout.look()
+        case = next((one for one in look.cases if (_title(one.unit), one.target.name) == (name, target)), None)
+        if case is None or not case.change.conflicts or _conflicts_of(case).stamp != stamp:
+            raise errors.RaceError(
+                "the values changed while you looked", hint="look again, then decide", code="StaleConflict", status=409
+            )
+        if set(choices) != {str(one) for one in case.change.conflicts}:
+            raise errors.ConflictError("every field has to be decided, each for one side", code="Undecided")
+        await self._lookout.decide(case, choices)
 
     async def _now(self) -> lookout.Look:
         """A look of this moment, shared by whoever asks at the same time."""
@@ -397,6 +415,13 @@ def _conflicts(case: lookout.Case) -> tuple[views.ConflictRow, ...]:
         )
         for one in case.change.conflicts
     )
+
+
+def _conflicts_of(case: lookout.Case) -> views.Conflicts:
+    rows = _conflicts(case)
+    told = [case.unit, case.change.content, *(f"{row.field}\0{row.source}\0{row.target}" for row in rows)]
+    stamp = hashlib.sha256("\1".join(told).encode()).hexdigest()[:24]
+    return views.Conflicts(source=case.source.name, target=case.target.name, rows=rows, stamp=stamp)
 
 
 def _commits(case: lookout.Case) -> tuple[views.Commit, ...]:

@@ -158,6 +158,30 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictRow:
+    """One field changed on both sides; places are 'file:line'."""
+
+    field: str
+    kind: str
+    base: str
+    source: str
+    target: str
+    source_place: str = ""
+    target_place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflicts:
+    """What a person has to decide before an app can go on to an environment."""
+
+    source: str
+    target: str
+    rows: tuple[ConflictRow, ...]
+    stamp: str
+    """Over every value on both sides: a decision is one about these values only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppPage:
     """An app's path through the environments."""
 
@@ -165,6 +189,7 @@ class AppPage:
     sentence: str
     steps: tuple[Step, ...]
     next: str = ""
+    conflicts: tuple[Conflicts, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -184,19 +209,6 @@ class FieldRow:
     @property
     def changes(self) -> bool:
         return self.before != self.after
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConflictRow:
-    """One field changed on both sides; places are 'file:line'."""
-
-    field: str
-    kind: str
-    base: str
-    source: str
-    target: str
-    source_place: str = ""
-    target_place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

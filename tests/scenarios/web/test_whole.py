@@ -105,10 +105,13 @@ async def _open_pull(whole: browsing.Whole) -> int:
     await whole.push(IMAGE, SUBJECT)
     async with asyncio.timeout(PATIENCE_MS / 1000):
         while True:
-            for pull in await whole.running.world.forge.pulls():
-                if pull.head.endswith("staging/web"):
-                    return pull.number
+            if found := await _pulls_to_staging(whole):
+                return found[0]
             await asyncio.sleep(0.1)
+
+
+async def _pulls_to_staging(whole: browsing.Whole) -> list[int]:
+    return [pull.number for pull in await whole.running.world.forge.pulls() if pull.head.endswith("staging/web")]
 
 
 async def test_a_decision_counts_only_for_what_was_looked_at_and_once(chromium: Browser, whole: browsing.Whole) -> None:
@@ -209,3 +212,33 @@ async def test_a_forge_that_is_gone_leaves_git_and_clusters_to_be_seen(whole: br
             assert "Git and forge cannot be asked" in text
             assert text.count('<th scope="row"') == 3
             assert sandbox.BOT not in text
+
+
+async def test_a_conflict_is_settled_by_clicks_for_the_values_that_were_shown(chromium: Browser, whole: browsing.Whole) -> None:
+    config = {
+        "clusters/dev/apps/web/config.yaml": (r"checkout_timeout: \S+", "checkout_timeout: 20s"),
+        "clusters/staging/apps/web/config.yaml": (r"checkout_timeout: \S+", "checkout_timeout: 60s"),
+    }
+    await whole.push(IMAGE | config, "two opinions")
+    async with browsing.visit(chromium, whole.page, refused=True) as tab:
+        await expect(cell(tab, "web", "staging")).to_contain_text("1 field in conflict", timeout=PATIENCE_MS)
+        assert await _pulls_to_staging(whole) == []
+        await tab.get_by_role("link", name="web", exact=True).first.click()
+        row = tab.locator("table.diff tbody tr")
+        await expect(row).to_contain_text("data.checkout_timeout")
+        for text in ("20s", "60s", "clusters/dev/apps/web/config.yaml:", "clusters/staging/apps/web/config.yaml:"):
+            await expect(row).to_contain_text(text)
+        # What was decided about other values is no decision.
+        await row.locator("input[value=take]").check()
+        await tab.locator("input[name=stamp]").evaluate("one => { one.value = 'f'.repeat(24) }")
+        await tab.get_by_role("button", name="Decide and propose").click()
+        await expect(tab.locator(".problem")).to_contain_text("the values changed while you looked")
+        assert await _pulls_to_staging(whole) == []
+        await tab.get_by_role("link", name="Back").click()
+        await row.locator("input[value=take]").check()
+        await tab.get_by_role("button", name="Decide and propose").click()
+        await expect(tab.locator(".done")).to_contain_text("Your decision is recorded")
+        await expect(row).to_have_count(0, timeout=PATIENCE_MS)
+        await tab.locator(".path > li").nth(1).get_by_role("link", name="PR #").click()
+        after = tab.locator("tr", has_text="data.checkout_timeout").locator("td.after")
+        await expect(after).to_contain_text("20s", timeout=PATIENCE_MS)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from penstock.model.errors import RefusedError
-from penstock.web import views
+from penstock.web import pages, views
 
 NOW = datetime(2026, 3, 2, 14, 13, 0, tzinfo=UTC)
 SHA = "4be1c02a7f0d4c8e9b1a2c3d4e5f60718293a4b5"
@@ -194,6 +195,27 @@ def app(name: str) -> views.AppPage:
             ),
             views.Step(environment="prod", mark="live", words="healthy", since=ago(days=3), detail=("after staging",)),
         ),
+        conflicts=(conflicts(),),
+    )
+
+
+def conflicts() -> views.Conflicts:
+    """One field that both sides changed."""
+    return views.Conflicts(
+        source="dev",
+        target="staging",
+        stamp="0123456789abcdef",
+        rows=(
+            views.ConflictRow(
+                field="#ConfigMap/web data.checkout_timeout",
+                kind="changed-both",
+                base="10s",
+                source="20s",
+                target="60s",
+                source_place="clusters/dev/apps/web/config.yaml:9",
+                target_place="clusters/staging/apps/web/config.yaml:11",
+            ),
+        ),
     )
 
 
@@ -271,6 +293,7 @@ class Facts:
         self.shown: views.Board | Exception = board()
         self.promoted: views.PromotionPage | Exception = promotion()
         self.asked = 0
+        self.decided: list[tuple[str, str, str, dict[str, pages.Side]]] = []
 
     async def board(self) -> views.Board:
         self.asked += 1
@@ -292,6 +315,9 @@ class Facts:
 
     async def environment(self, name: str) -> views.EnvironmentPage:
         return environment(name)
+
+    async def decide(self, name: str, target: str, stamp: str, choices: Mapping[str, pages.Side]) -> None:
+        self.decided.append((name, target, stamp, dict(choices)))
 
     async def log(self, name: str) -> views.LogPage:
         return log(name)

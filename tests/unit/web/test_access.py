@@ -15,6 +15,7 @@ ROUTES = {
     ("GET", "/app/{name}"): "/app/web",
     ("GET", "/promotion/{name}"): "/promotion/14",
     ("POST", "/promotion/{name}/review"): "/promotion/14/review",
+    ("POST", "/app/{name}/decide"): "/app/web/decide",
     ("GET", "/environment/{name}"): "/environment/dev",
     ("GET", "/log/{name}"): "/log/dev",
     ("GET", "/events"): "/events?of=/",

@@ -111,7 +111,7 @@ async def test_hostile_texts_are_only_texts(served: Served, path: str, monkeypat
     assert not [name for _, attributes in nodes for name in attributes if name.startswith("on") or name == "style"]
     addresses = [a.get(name) or "" for _, a in nodes for name in ("href", "src", "action") if name in a]
     assert all(address.startswith(("/", "#")) for address in addresses), addresses
-    assert "\u202e" not in re.sub(r'data-key="[^"]*"', "", text)
+    assert "\u202e" not in re.sub(r'(data-key|value|name)="[^"]*"', "", text)
     assert "49" not in re.sub(r"<[^>]*>", "", text), "what looks like a template was run as one"
 
 
@@ -307,3 +307,23 @@ def _luminance(colour: str) -> float:
     parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+async def _decide(served: Served, data: dict[str, str]) -> tuple[int, str]:
+    session = await served.signed_in()
+    async with session.get(served.url) as answer:
+        found = re.search(r'name="csrf" value="([^"]+)"', await answer.text())
+    assert found is not None
+    async with session.post(f"{served.url}/app/web/decide", data=data | {"csrf": found[1]}, allow_redirects=False) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_where_nobody_may_act_conflicts_are_only_shown(served: Served) -> None:
+    text = await text_of(served, "/app/web")
+    assert "1 field to decide" in text
+    assert "penstock promote web --to staging" in text
+    assert 'type="radio"' not in text
+    status, answer = await _decide(served, {"target": "staging", "stamp": "x", "choice a": "take"})
+    assert status == 403
+    assert "nothing can be decided on this page" in answer
+    assert served.facts.decided == []
