@@ -42,6 +42,7 @@ Outcome = command.Finished | TransientError
 _WATCHED = ("refs/heads/", "refs/tags/", "refs/notes/")
 _KEEP = "refs/penstock/keep/"
 _NOTE_TRIES = 10
+_COMPARED = 50
 _CROWD = 1000
 _CHECK_EVERY_SECONDS = 3600.0
 _TIDY_EVERY, _TIDY_SECONDS = 50, 600.0
@@ -378,9 +379,15 @@ class Mirror(Reader):
             new = now.get(name)
             if new == old or (new is not None and self._git.descendant_of(new, old)):
                 continue
-            self._git.references.create(f"{_KEEP}{old}", pygit2.Oid(hex=old), force=True)
+            if not self._in_a_branch(old, now):
+                self._git.references.create(f"{_KEEP}{old}", pygit2.Oid(hex=old), force=True)
             found.append(Rewrite(branch=_short(name), old=old, new=new))
         return tuple(found)
+
+    def _in_a_branch(self, commit: CommitId, heads: Mapping[str, CommitId]) -> bool:
+        """Whether some branch has it (a merged promotion's branch is deleted; its tip needs no ref of its own)."""
+        tips = set(heads.values())
+        return commit in tips or (len(tips) <= _COMPARED and any(self._git.descendant_of(tip, commit) for tip in sorted(tips)))
 
     async def _git_run(
         self, *arguments: str, seconds: float = 0.0, environment: Mapping[str, str] = MappingProxyType({})

@@ -527,3 +527,21 @@ async def test_ssh_is_strict_and_leaves_no_key_behind(tmp_path: Path, monkeypatc
     key = next(line.split(" ", 1) for line in seen.splitlines() if line.endswith("/identity") and line[0].isdigit())
     assert key[0] == "600"
     assert not Path(key[1]).exists()
+
+
+async def test_only_tips_that_no_branch_has_are_kept(tmp_path: Path) -> None:
+    pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    writer = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "w", allow_local=True)
+    reader = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "r", allow_local=True)
+    base = commit(writer, b"1")
+    merged, squashed = commit(writer, b"2", base), commit(writer, b"3", base)
+    for name, tip in (("main", base), ("promote/merged", merged), ("promote/squashed", squashed)):
+        await writer.push(name, tip, expect=None)
+    await reader.fetch()
+    await writer.push("main", writer.write_commit([base, merged], {"a": b"2"}, message="merge", author=AUTHOR), expect=base)
+    await writer.push("promote/merged", None, expect=merged)
+    await writer.push("promote/squashed", None, expect=squashed)
+    await reader.fetch()
+    assert {found.branch for found in reader.rewrites} == {"promote/merged", "promote/squashed"}
+    assert reader.resolve(f"refs/penstock/keep/{squashed}") == squashed
+    assert reader.resolve(f"refs/penstock/keep/{merged}") is None
