@@ -93,11 +93,13 @@ def _entries(
             since = healthy.get((unit, commit.id))
             after = max(since - landed.when, timedelta(0)) if since else None
             if promotion is None:
+                back = any((one.unit, one.target) == (unit, environment.name) for one in landed.record.rollbacks)
+                outside: Kind = "bypass" if environment.promote_from and commit.parents else "direct"
                 yield Entry(
                     when=landed.when,
                     commit=commit.id,
                     unit=unit,
-                    kind="bypass" if environment.promote_from and commit.parents else "direct",
+                    kind="rollback" if back else outside,
                     subject=commit.subject,
                     author=commit.author.name,
                     healthy_after=after,
@@ -120,7 +122,7 @@ def _promoted(
     # Penstock writes the evidence only when it merges by itself, behind green gates; of a merge by a person a note tells.
     note = promotion_merges.read(repo.note(promotion_merges.NOTES, commit.id))
     gated = bool(promotion.evidence) or (note is not None and not note.bypassed)
-    kind: Kind = "bypass" if not gated else "rollback" if promotion.rollback else "promotion"
+    kind: Kind = "promotion" if gated else "bypass"
     return Entry(
         when=landed.when,
         commit=commit.id,

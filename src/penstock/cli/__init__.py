@@ -38,6 +38,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Move": {
         "promote": "Open or update the pull request that carries a change to the next environment.",
         "adopt": "Record today's differences between two environments as meant.",
+        "rollback": "Propose to take an environment, or one app of it, back to an earlier state.",
     },
     "Operate": {
         "run": "Sync and promote with real clusters and a real forge, in one process.",

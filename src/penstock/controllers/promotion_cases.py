@@ -104,6 +104,8 @@ class Planned:
     change: change.Change
     picked: tuple[records.PickedSide, ...] = ()
     branch_tip: CommitId | None = None
+    rolled_back: CommitId | None = None
+    """The source commit with this very content that was promoted and is rolled back."""
 
 
 def branch_of(target: str, unit: str) -> str:

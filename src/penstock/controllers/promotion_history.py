@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from penstock.model.errors import RefusedError
 from penstock.model.pipeline import REMAINDER, Environment, Repository
@@ -59,7 +60,7 @@ class History:
 
     def bases(
         self, repository: Repository, source: Environment, target: Environment, tip: CommitId
-    ) -> Callable[[str], CommitId | None]:
+    ) -> Callable[[str], records.Base]:
         """For each unit what to compare the source with, see `records.base_of`.
 
         A record that names a commit outside of the main line's past names none: nobody can promote from what is not there.
@@ -72,13 +73,13 @@ class History:
 
         known: dict[CommitId, bool] = {}
 
-        def base(unit: str) -> CommitId | None:
+        def base(unit: str) -> records.Base:
             found = records.base_of(unit, source.name, target.name, landed, settled, self._is_ancestor)
-            if found is None:
-                return None
-            if found not in known:
-                known[found] = self._is_ancestor(found, tip)
-            return found if known[found] else None
+            if found.commit is None:
+                return found
+            if found.commit not in known:
+                known[found.commit] = self._is_ancestor(found.commit, tip)
+            return found if known[found.commit] else replace(found, commit=None)
 
         return base
 

@@ -71,6 +71,7 @@ class Judge:
             wanted=case.target.auto_promote or bool(wishes),
             asked=bool(wishes),
             auto_merge=case.target.auto_merge,
+            rolled_back=planned.rolled_back,
             attention=tuple(note.text for note in found.notes if note.kind in _ATTENTION),
         )
         return replace(case, decision=deciding.decide(state))

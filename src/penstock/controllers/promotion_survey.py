@@ -115,16 +115,27 @@ class Surveyor:
             bases = self.history.bases(repository, origin, target, tip)
             for unit in change.units(origin, target):
                 base = bases(unit)
-                base_tree = self.repo.tree(base) if base else None
-                pair = change.Pair(source=origin, target=target, base=base_tree, base_commit=base, tree=tree, trees=self._trees)
+                base_tree = self.repo.tree(base.commit) if base.commit else None
+                pair = change.Pair(
+                    source=origin, target=target, base=base_tree, base_commit=base.commit, tree=tree, trees=self._trees
+                )
                 branch = branch_of(target.name, unit)
                 left_over = branch in pulls or branch in branches
                 if change.untouched(pair, unit) and not left_over:
                     continue
                 one = self._planned(pair, unit, tip, branches.get(branch), asked)
+                if base.rolled_back and self._same(pair, base.rolled_back, one.change):
+                    one = replace(one, rolled_back=base.rolled_back)
                 if not one.change.empty or left_over:
                     planned.append(one)
         return planned
+
+    def _same(self, pair: change.Pair, commit: CommitId, found: change.Change) -> bool:
+        """Whether the source had at a commit what it has now."""
+        try:
+            return change.content_of(pair, self.repo.tree(commit), found.unit) == found.content
+        except RefusedError:
+            return False
 
     def _planned(
         self, pair: change.Pair, unit: str, tip: CommitId, branch_tip: CommitId | None, asked: Sequence[Asked]

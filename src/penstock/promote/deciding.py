@@ -64,6 +64,8 @@ class State:
     asked: bool = False
     """A person asked for it now, which reopens what was closed."""
     auto_merge: bool = True
+    rolled_back: CommitId | None = None
+    """The source commit with this very content that was promoted before and is rolled back."""
     attention: tuple[str, ...] = ()
     """What a person should look at before it is ready: it is opened as a draft."""
 
@@ -85,6 +87,8 @@ def decide(state: State) -> Decision:
     """The one next action."""
     if state.change.empty:
         return _nothing(state)
+    if state.rolled_back and not state.asked:
+        return _rolled_back(state, state.rolled_back)
     if state.change.conflicts or state.problem:
         return _blocked(state)
     if state.pull is not None:
@@ -98,6 +102,14 @@ def _nothing(state: State) -> Decision:
     if state.branch is not None:
         return Decision(action="clean", reason="its pull request is done")
     return Decision(action="none", reason="nothing to promote")
+
+
+def _rolled_back(state: State, commit: CommitId) -> Decision:
+    """What was rolled back is not proposed again until it changes, or a person asks."""
+    reason = f"{state.change.source}@{commit[:7]} was rolled back in {state.change.target}; it stays back until it changes"
+    if state.pull is not None:
+        return Decision(action="close", reason=reason)
+    return Decision(action="clean" if state.branch is not None else "wait", reason=reason, who="person")
 
 
 def _blocked(state: State) -> Decision:

@@ -21,6 +21,7 @@ Side = Literal["take", "keep"]
 _TRAILER = re.compile(r"^(Penstock-[A-Za-z-]+):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _PROMOTION = re.compile(r"(\S+) (\S+)@([0-9a-f]{7,64}) -> (\S+)\Z")
 _ADOPTION = re.compile(r"(?:(\S+) )?(\S+?)(?:@([0-9a-f]{7,64}))? -> (\S+)\Z")
+_ROLLBACK = re.compile(r"(\S+) (\S+)@([0-9a-f]{7,64})\Z")
 _BASE = re.compile(r"(\S+)@([0-9a-f]{7,64})\Z")
 _CHOICE = re.compile(r"(take|keep) ([0-9a-f]{12}) (.+)\Z")
 
@@ -37,6 +38,18 @@ class Settling:
     def __str__(self) -> str:
         unit = f"{self.unit} " if self.unit else ""
         return f"{unit}{self.source}{f'@{self.commit}' if self.commit else ''} -> {self.target}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """A unit of an environment went back to what it was at `commit`."""
+
+    unit: str
+    target: EnvName
+    commit: CommitId
+
+    def trailer(self) -> str:
+        return f"Penstock-Rollback: {self.unit} {self.target}@{self.commit}\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +84,6 @@ class Promotion:
     approved_by: tuple[str, ...] = ()
     picked: tuple[PickedSide, ...] = ()
     bypass: str = ""
-    rollback: bool = False
 
     def trailers(self) -> str:
         """The lines for a commit message, each '<key>: <value>'."""
@@ -95,9 +107,10 @@ class Record:
 
     promotions: tuple[Promotion, ...] = ()
     settlings: tuple[Settling, ...] = ()
+    rollbacks: tuple[Rollback, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.promotions or self.settlings)
+        return bool(self.promotions or self.settlings or self.rollbacks)
 
 
 def one_line(text: str) -> str:
@@ -109,6 +122,7 @@ def parse(message: str) -> Record:
     """The record in a commit message, wherever its lines stand; several promotions begin at their own first line."""
     promotions: list[Promotion] = []
     settlings: list[Settling] = []
+    rollbacks: list[Rollback] = []
     for key, value in _TRAILER.findall(message):
         if key == "Penstock-Promotion" and (match := _PROMOTION.match(value)):
             unit, source, commit, target = match.groups()
@@ -118,9 +132,11 @@ def parse(message: str) -> Record:
             settlings.append(
                 Settling(unit=unit or "", source=EnvName(source), target=EnvName(target), commit=CommitId(at) if at else None)
             )
+        elif key == "Penstock-Rollback" and (match := _ROLLBACK.match(value)):
+            rollbacks.append(Rollback(unit=match[1], target=EnvName(match[2]), commit=CommitId(match[3])))
         elif promotions:
             promotions[-1] = _with(promotions[-1], key, value)
-    return Record(promotions=tuple(promotions), settlings=tuple(settlings))
+    return Record(promotions=tuple(promotions), settlings=tuple(settlings), rollbacks=tuple(rollbacks))
 
 
 def _with(promotion: Promotion, key: str, value: str) -> Promotion:
@@ -155,38 +171,61 @@ class Landed:
     record: Record
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What the next promotion of a unit starts from."""
+
+    commit: CommitId | None = None
+    """The commit whose source configuration the target's was last brought in line with; None when it never was."""
+    rolled_back: CommitId | None = None
+    """The newest source commit that was promoted and is rolled back."""
+
+
+IsAncestor = Callable[[CommitId, CommitId], bool]
+
+
 def base_of(
     unit: str,
     source: EnvName,
     target: EnvName,
     history: Iterable[Landed],
     settled: Sequence[Settling],
-    is_ancestor: Callable[[CommitId, CommitId], bool],
-) -> CommitId | None:
-    """Which commit's source configuration the target's was last brought in line with; None when it never was.
+    is_ancestor: IsAncestor,
+) -> Base:
+    """What to compare a unit's source with.
 
-    `history` is the target environment's, newest first. `settled` are records kept in files; each names its commit, and
-    the newest of all records by ancestry wins.
+    `history` is the target environment's, newest first; after a rollback it goes on where the target went back to.
+    `settled` are records kept in files; each names its commit, and the newest of all records by ancestry wins.
     """
-    landed, base = _newest(unit, source, target, history)
+    landed, found = _newest(unit, source, target, history, is_ancestor)
     for settling in settled:
         if (settling.source, settling.target) != (source, target) or settling.unit not in ("", unit) or not settling.commit:
             continue
         if landed is None or is_ancestor(landed, settling.commit):
-            landed = base = settling.commit
-    return base
+            landed, found = settling.commit, Base(commit=settling.commit)
+    return found
 
 
-def _newest(unit: str, source: EnvName, target: EnvName, history: Iterable[Landed]) -> tuple[CommitId | None, CommitId | None]:
-    """(where it was recorded, the base it names) of the newest record in an environment's history."""
+def _newest(
+    unit: str, source: EnvName, target: EnvName, history: Iterable[Landed], is_ancestor: IsAncestor
+) -> tuple[CommitId | None, Base]:
+    """(where it was recorded, the base) of the newest record in an environment's history that still holds."""
+    back_at: CommitId | None = None
+    undone: CommitId | None = None
     for landed in history:
+        reached = back_at is None or is_ancestor(landed.commit, back_at)
         for promotion in landed.record.promotions:
             if (promotion.unit, promotion.source, promotion.target) == (unit, source, target):
-                return landed.commit, promotion.commit
+                if reached:
+                    return landed.commit, Base(commit=promotion.commit, rolled_back=undone)
+                undone = undone or promotion.commit
         for settling in landed.record.settlings:
-            if (settling.source, settling.target) == (source, target) and settling.unit in ("", unit):
-                return landed.commit, settling.commit or landed.commit
-    return None, None
+            if reached and (settling.source, settling.target) == (source, target) and settling.unit in ("", unit):
+                return landed.commit, Base(commit=settling.commit or landed.commit, rolled_back=undone)
+        for rollback in landed.record.rollbacks:
+            if reached and (rollback.unit, rollback.target) == (unit, target):
+                back_at = rollback.commit
+    return None, Base(rolled_back=undone)
 
 
 def title_of(unit: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from penstock import controllers, render, source
 from penstock.adapters import git, kube
 from penstock.adapters.forge import connect
-from penstock.app import init
+from penstock.app import init, world
 from penstock.controllers.promotion import Controller, Done
 from penstock.model import flux
 from penstock.model.errors import RefusedError
@@ -69,6 +69,18 @@ class Fleet:
             clusters=self.clusters,
             clock=self.clock,
             tell=self.done.append,
+        )
+
+    def world(self) -> world.World:
+        """The fleet as the commands see it."""
+        at = world.RepositoryAt(url="http://example/platform/fleet.git")
+        forge = world.ForgeAt(kind="gitea", url="", repository="platform/fleet", token_file=Path("x"))
+        return world.World(
+            fleet=world.Fleet(path=Path("fleet.yaml"), repository=at, forge=forge, clusters=()),
+            repo=self.mirror,
+            forge=self.forges["penstock"],
+            clusters=self.clusters,
+            clock=self.clock,
         )
 
     async def git(self, *arguments: str) -> str:

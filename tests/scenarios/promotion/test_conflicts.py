@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from promotion_fleet import WEB, Fleet
 
-from penstock.app import adopt, explain, promote, status, world
+from penstock.app import adopt, explain, promote, status
 from penstock.merge.outcome import Choice
 from penstock.model import errors
 from penstock.model.values import EnvName
@@ -16,19 +15,6 @@ from penstock.model.values import EnvName
 FIELD = "data.checkout_timeout"
 TAKE = Choice(field=FIELD, side="source")
 KEEP = Choice(field=FIELD, side="target")
-
-
-def opened(fleet: Fleet) -> world.World:
-    """The fleet as the commands see it."""
-    at = world.RepositoryAt(url="http://example/platform/fleet.git")
-    forge = world.ForgeAt(kind="gitea", url="", repository="platform/fleet", token_file=Path("x"))
-    return world.World(
-        fleet=world.Fleet(path=Path("fleet.yaml"), repository=at, forge=forge, clusters=()),
-        repo=fleet.mirror,
-        forge=fleet.forges["penstock"],
-        clusters=fleet.clusters,
-        clock=fleet.clock,
-    )
 
 
 async def both_changed(fleet: Fleet) -> None:
@@ -41,7 +27,7 @@ async def test_a_conflict_opens_nothing_and_names_both_values_with_their_lines(f
     await both_changed(fleet)
     assert await fleet.settle() == []
     assert await fleet.drawing() == ""
-    promoted = await promote.promote(opened(fleet), "web", "staging", dry_run=True)
+    promoted = await promote.promote(fleet.world(), "web", "staging", dry_run=True)
     (conflict,) = promoted.cases[0].change.conflicts
     assert (str(conflict), conflict.base, conflict.source, conflict.target) == (f"#ConfigMap/web {FIELD}", "10s", "20s", "60s")
     assert str(conflict.source_place).startswith(WEB.format("dev") + "config.yaml:6")
@@ -65,7 +51,7 @@ async def test_a_conflict_in_an_open_pull_request_makes_it_a_draft_until_it_is_g
 
 async def test_taking_the_sources_value_opens_the_pull_request_and_survives_further_passes(fleet: Fleet) -> None:
     await both_changed(fleet)
-    promoted = await promote.promote(opened(fleet), "web", "staging", choices=[TAKE])
+    promoted = await promote.promote(fleet.world(), "web", "staging", choices=[TAKE])
     assert [step.action for step in promoted.done] == ["open"]
     assert await fleet.settle() == []
     pull = await fleet.the_pull()
@@ -78,7 +64,7 @@ async def test_taking_the_sources_value_opens_the_pull_request_and_survives_furt
 
 async def test_a_decision_is_void_when_a_value_is_another(fleet: Fleet) -> None:
     await both_changed(fleet)
-    await promote.promote(opened(fleet), "web", "staging", choices=[TAKE])
+    await promote.promote(fleet.world(), "web", "staging", choices=[TAKE])
     await fleet.raise_timeout("staging", was="60s", to="90s")
     await fleet.settle()
     assert (await fleet.the_pull()).draft
@@ -87,7 +73,7 @@ async def test_a_decision_is_void_when_a_value_is_another(fleet: Fleet) -> None:
 async def test_keeping_the_targets_value_keeps_it_from_now_on(fleet: Fleet) -> None:
     """Even when nothing else travels, so that the record has to be a change of its own."""
     await both_changed(fleet)
-    promoted = await promote.promote(opened(fleet), "web", "staging", choices=[KEEP])
+    promoted = await promote.promote(fleet.world(), "web", "staging", choices=[KEEP])
     assert [step.action for step in promoted.done] == ["open"]
     await fleet.approve(await fleet.the_pull())
     assert (await fleet.settle())[0] == "merge web -> staging"
@@ -103,14 +89,14 @@ async def test_without_a_record_every_difference_is_asked_about_and_adopting_ans
     """A pipeline gets a step that nobody adopted: prod straight from dev."""
     await fleet.edit("prod from dev", "penstock.yaml", "promoteFrom: [staging]", "promoteFrom: [dev]")
     assert await fleet.settle() == []
-    promoted = await promote.promote(opened(fleet), "web", "prod", dry_run=True)
+    promoted = await promote.promote(fleet.world(), "web", "prod", dry_run=True)
     assert {conflict.kind for conflict in promoted.cases[0].change.conflicts} == {"never-promoted"}
-    adopted = await adopt.adopt(opened(fleet), "dev", "prod")
+    adopted = await adopt.adopt(fleet.world(), "dev", "prod")
     assert adopted.pull is not None
     pull = await fleet.forges["penstock"].pull(adopted.pull.number)
     await fleet.forges["reviewer"].merge_pull(pull.number, sha=pull.head_sha, method="squash", title="Adopt", message="")
     assert await fleet.settle() == []
-    promoted = await promote.promote(opened(fleet), "web", "prod", dry_run=True)
+    promoted = await promote.promote(fleet.world(), "web", "prod", dry_run=True)
     assert promoted.cases == ()
     await fleet.raise_timeout()
     await fleet.syncs("dev")
@@ -128,7 +114,7 @@ async def test_without_a_record_every_difference_is_asked_about_and_adopting_ans
 )
 async def test_wrong_names_are_told_with_what_there_is(fleet: Fleet, unit: str, target: str, told: str) -> None:
     with pytest.raises(errors.InputError, match=told):
-        await promote.promote(opened(fleet), unit, target)
+        await promote.promote(fleet.world(), unit, target)
 
 
 def cells(found: status.Status) -> dict[str, Any]:
@@ -139,26 +125,26 @@ async def test_status_and_explain_say_where_a_change_is_and_what_it_waits_for(fl
     commit = await fleet.raise_timeout()
     await fleet.syncs("dev")
     await fleet.settle()
-    found = await status.status(opened(fleet))
+    found = await status.status(fleet.world())
     web = cells(found)
     assert (web["web/dev"].state, web["web/dev"].commit, web["web/dev"].health) == ("live", commit, "healthy")
     assert web["web/staging"].state == "person"
     assert web["web/staging"].pending.pull == 1
     assert [one.what for one in web["web/staging"].pending.waits] == ["0 of 1 approval"]
     assert (web["web/prod"].state, web["web/prod"].pending) == ("live", None)
-    said = await explain.explain(opened(fleet), "web")
+    said = await explain.explain(fleet.world(), "web")
     assert said.next.startswith("0 of 1 approval on PR #1")
     await fleet.approve(await fleet.the_pull())
     await fleet.settle()
     await fleet.syncs("staging")
-    found = await status.status(opened(fleet))
+    found = await status.status(fleet.world())
     assert cells(found)["web/staging"].commit == commit, "the commit as its author wrote it, not the promotion's"
 
 
 async def test_a_silent_cluster_is_told_and_the_others_are_shown(fleet: Fleet) -> None:
     clusters = {name: cluster for name, cluster in fleet.clusters.items() if name != "prod"}
     fleet.clusters = clusters
-    found = await status.status(opened(fleet))
+    found = await status.status(fleet.world())
     assert cells(found)["web/prod"].state == "unknown"
     assert cells(found)["web/dev"].state == "live"
     assert found.problems == (f"no cluster is known for {EnvName('prod')}",)

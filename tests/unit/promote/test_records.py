@@ -60,28 +60,46 @@ def test_the_newest_promotion_of_the_unit_names_the_base() -> None:
         landed(TWO, f"Penstock-Promotion: web dev@{TWO} -> staging\n"),
         landed(ONE, f"Penstock-Promotion: web dev@{ONE} -> staging\n"),
     ]
-    assert records.base_of("web", DEV, STAGING, history, (), is_ancestor) == TWO
+    assert records.base_of("web", DEV, STAGING, history, (), is_ancestor).commit == TWO
 
 
 def test_an_adoption_without_a_commit_means_the_commit_that_says_so() -> None:
     history = [landed(TWO, "Penstock-Adopt: staging -> prod\n"), landed(ONE, "Start\n\nPenstock-Adopt: dev -> staging\n")]
-    assert records.base_of("web", DEV, STAGING, history, (), is_ancestor) == ONE
-    assert records.base_of("web", STAGING, EnvName("prod"), history, (), is_ancestor) == TWO
+    assert records.base_of("web", DEV, STAGING, history, (), is_ancestor).commit == ONE
+    assert records.base_of("web", STAGING, EnvName("prod"), history, (), is_ancestor).commit == TWO
 
 
 def test_without_any_record_there_is_no_base() -> None:
-    assert records.base_of("web", DEV, STAGING, [landed(ONE, "just a commit")], (), is_ancestor) is None
+    assert records.base_of("web", DEV, STAGING, [landed(ONE, "just a commit")], (), is_ancestor).commit is None
 
 
 def test_of_a_record_in_a_file_and_one_in_history_the_later_wins() -> None:
-    history = [landed(TWO, f"Penstock-Promotion: web dev@{ONE} -> staging\n")]
-    after = records.Settling(source=DEV, target=STAGING, commit=THREE)
-    before = records.Settling(source=DEV, target=STAGING, commit=ONE)
-    assert records.base_of("web", DEV, STAGING, history, [after], is_ancestor) == THREE
-    assert records.base_of("web", DEV, STAGING, history, [before], is_ancestor) == ONE
-    assert (
-        records.base_of(
-            "web", DEV, STAGING, [landed(TWO, f"Penstock-Promotion: web dev@{TWO} -> staging\n")], [before], is_ancestor
-        )
-        == TWO
-    )
+    def base(file_at: CommitId, promoted: CommitId) -> CommitId | None:
+        history = [landed(TWO, f"Penstock-Promotion: web dev@{promoted} -> staging\n")]
+        settled = records.Settling(source=DEV, target=STAGING, commit=file_at)
+        return records.base_of("web", DEV, STAGING, history, [settled], is_ancestor).commit
+
+    assert base(THREE, ONE) == THREE
+    assert base(ONE, ONE) == ONE
+    assert base(ONE, TWO) == TWO
+
+
+def test_after_a_rollback_the_history_goes_on_where_the_target_went_back_to() -> None:
+    four = CommitId("4" * 40)
+    history = [
+        landed(four, f"Roll back\n\nPenstock-Rollback: web staging@{TWO}\n"),
+        landed(THREE, f"Penstock-Promotion: web dev@{THREE} -> staging\n"),
+        landed(TWO, f"Penstock-Promotion: web dev@{ONE} -> staging\n"),
+    ]
+    assert records.base_of("web", DEV, STAGING, history, (), is_ancestor) == records.Base(commit=ONE, rolled_back=THREE)
+    assert records.base_of("api", DEV, STAGING, history, (), is_ancestor) == records.Base()
+
+
+def test_what_is_promoted_after_a_rollback_counts_again() -> None:
+    four, five = CommitId("4" * 40), CommitId("5" * 40)
+    history = [
+        landed(five, f"Penstock-Promotion: web dev@{five} -> staging\n"),
+        landed(four, f"Penstock-Rollback: web staging@{TWO}\n"),
+        landed(THREE, f"Penstock-Promotion: web dev@{THREE} -> staging\n"),
+    ]
+    assert records.base_of("web", DEV, STAGING, history, (), is_ancestor) == records.Base(commit=five)
