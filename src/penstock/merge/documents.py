@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.merge import ordering
-from penstock.merge.fields import FieldMerge, Spot
+from penstock.merge.differing import Differences
+from penstock.merge.fields import FieldMerge
 from penstock.merge.outcome import Conflict, FieldChange, Kept, Note
 from penstock.merge.recording import Recorder
 from penstock.merge.selecting import Selectors
@@ -40,15 +41,21 @@ class Part:
         return f"#{self.identity[1]}/{self.identity[3]}" if self.named else ""
 
 
-def read(text: str, *, json: bool = False) -> list[Part]:
-    """The documents of a file that hold something. Raises UnreadableError."""
+def read(text: str, *, json: bool = False, known: dict[str, Document] | None = None) -> list[Part]:
+    """The documents of a file, empty ones too. Raises UnreadableError.
+
+    Documents of the same text share their nodes through `known`: the sides of a merge are mostly the same.
+    """
     if json:
         document = jsontext.parse(text)
         return [Part(document=document, identity=identity(document), number=0)]
     parts: list[Part] = []
     line = 1
     for number, piece in enumerate(parsing.split(text)):
-        document = parsing.parse(piece, line)
+        read_before = known.get(piece) if known is not None else None
+        document = parsing.parse(piece, line) if read_before is None else replace(read_before, line=line)
+        if known is not None:
+            known[piece] = document
         line += piece.count("\n")
         parts.append(Part(document=document, identity=identity(document), number=number))
     return parts
@@ -190,7 +197,8 @@ class FileOfObjects:
         self.masked = masked
         self.canon = Canon()
         self.pieces = [texts[2]] if json else parsing.split(texts[2])
-        self.every = [read(text, json=json) if text is not None else [] for text in texts]
+        known: dict[str, Document] = {}
+        self.every = [read(text, json=json, known=known) if text is not None else [] for text in texts]
         self.base, self.source, self.target = ([part for part in side if part.document.root is not None] for side in self.every)
         self.out = DocumentsMerge(texts[2], [], [], [], [])
 
@@ -327,13 +335,12 @@ class FileOfObjects:
         """Whether the target's document says what the base said, declared differences aside."""
         if self.canon.of_root(base.document) == self.canon.of_root(target.document):
             return True
-        recorder = self._recorder(base, target, target)
-        merge = self._fields(recorder, target.identity[1])
-        spot = Spot(declared=self.declared.start(self.name, recorder.document), chosen=frozenset())
-        if not spot.declared or base.document.root is None or target.document.root is None:
+        state = self.declared.start(self.name, target.label)
+        if not state or base.document.root is None or target.document.root is None:
             return False
-        bare = (merge.without_declared(spot, part.document.root) for part in (base, target) if part.document.root is not None)
-        one, other = (self.canon.of(node) for node in bare)
+        recorder = self._recorder(base, target, target)
+        differ = Differences(recorder, self.declared, self.canon, kind=target.identity[1], kustomization=self.kustomization)
+        one, other = (self.canon.of(differ.without(root, state)) for root in (base.document.root, target.document.root))
         return one == other
 
     # The file's text -------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from penstock.merge import keys, lines, ordering, recording
+from penstock.merge.differing import Differences
 from penstock.merge.outcome import MASK, ConflictKind
 from penstock.merge.recording import Recorder
 from penstock.merge.selecting import Selectors, State
@@ -82,15 +83,13 @@ class FieldMerge:
         self.declared = declared
         self.choices = choices
         self.sides = sides
-        self.kind = kind
         self.name = name or recorder.path
-        self.kustomization = kustomization
         self.fresh = fresh
         self.canon = canon or Canon()
         self.editor = Editor(self.target, self.source, self.base)
         self.touched: list[tuple[Spot, Base, Node | None, Node | None]] = []
         self.seen: dict[tuple[int, int, int], Fate | None] = {}
-        self.bare: dict[tuple[int, State, str], Node] = {}
+        self.differ = Differences(recorder, declared, self.canon, kind=kind, kustomization=kustomization)
         self.shadow: list[tuple[ConflictKind, FieldPath, Base, Node | None, Node | None, Spot]] = []
 
     def result(self) -> str:
@@ -170,7 +169,8 @@ class FieldMerge:
             return True
         if not spot.declared or b is None or t is None or isinstance(b, str):
             return False
-        return self.canon.of(self.without_declared(spot, b)) == self.canon.of(self.without_declared(spot, t))
+        one, other = (self.differ.without(node, spot.declared, spot.path) for node in (b, t))
+        return self.canon.of(one) == self.canon.of(other)
 
     def _inside(self, spot: Spot, b: Base, s: Node, t: Node) -> Fate | None:
         """Merge what is inside two collections or two texts; None when the values have no common inside."""
@@ -391,9 +391,7 @@ class FieldMerge:
 
     def sequence(self, spot: Spot, b: Sequence | Literal["unknown"] | None, s: Sequence, t: Sequence) -> Fate | None:
         """Merge two lists by their key, or by position; None when only the whole lists can be compared."""
-        field = next((step for step in reversed(spot.path) if isinstance(step, str)), "")
-        sides = [side for side in (b, s, t) if isinstance(side, Sequence)]
-        how = keys.keys_for(field, self.kind, kustomization=self.kustomization, sides=sides)
+        how = self.differ.keys(spot.path, *(side for side in (b, s, t) if isinstance(side, Sequence)))
         if how == "aligned":
             return self._aligned(spot, b, s, t)
         if how is not None:
@@ -532,84 +530,19 @@ class FieldMerge:
 
     # Declared differences and what stayed ----------------------------------------------------------------------------
 
-    def without_declared(self, spot: Spot, node: Node) -> Node:
-        """The value without the fields that are declared differences."""
-        node = resolved(node)
-        if not spot.declared or isinstance(node, Scalar):
-            return node
-        key = (id(node), spot.declared, _field(spot.path))
-        if key not in self.bare:
-            self.bare[key] = self._bared(spot, node)
-        return self.bare[key]
-
-    def _bared(self, spot: Spot, node: Mapping | Sequence) -> Node:
-        if isinstance(node, Mapping):
-            if node.opaque:
-                return node
-            entries: list[Entry] = []
-            for key, value in effective(node).items():
-                state = self.declared.down(spot.declared, key)
-                if self.declared.covering(state) >= 0:
-                    continue
-                own = node.keys.get(key) or Entry(Scalar(0, 0, 0, key, ""), value)
-                entries.append(
-                    Entry(own.key, self.without_declared(replace(spot, declared=state, path=(*spot.path, key)), value))
-                )
-            same = len(entries) == len(node.entries) and all(
-                made.value is resolved(own.value) for made, own in zip(entries, node.entries, strict=True)
-            )
-            return node if same else editing.fill(node, entries)
-        how = keys.keys_for(_field(spot.path), self.kind, kustomization=self.kustomization, sides=[node])
-        items: list[Node] = []
-        for index, item in enumerate(node.items):
-            step: Step = Keyed(how.of(item)) if isinstance(how, keys.Keys) else index
-            state = self.declared.down(spot.declared, step, (item,))
-            if self.declared.covering(state) < 0:
-                items.append(self.without_declared(replace(spot, declared=state, path=(*spot.path, step)), item))
-        same = len(items) == len(node.items) and all(made is resolved(own) for made, own in zip(items, node.items, strict=True))
-        return node if same else editing.fill(node, items)
-
     def _left_out(self, spot: Spot, s: Node) -> Node:
         """What comes in, without declared differences: those never travel."""
-        bare = self.without_declared(spot, s)
+        bare = self.differ.without(s, spot.declared, spot.path)
         if self.canon.of(bare) == self.canon.of(s):
             return s
-        self.record.note(
-            "declared-left-out",
-            "comes without its declared differences: they never travel; set them here if needed",
-            spot.path,
-            s,
-        )
+        text = "comes without its declared differences: they never travel; set them here if needed"
+        self.record.note("declared-left-out", text, spot.path, s)
         return bare
 
     def differences(self, spot: Spot, s: Node | None, t: Node | None) -> None:
         """Write down every field in which the target stays different."""
-        if not spot.edit or self.number(s) == self.number(t) or (isinstance(s, Alias) and isinstance(t, Alias)):
-            return
-        rs, rt = (resolved(node) if node is not None else None for node in (s, t))
-        if isinstance(rs, Mapping) and isinstance(rt, Mapping) and not (rs.opaque or rt.opaque):
-            of_s, of_t = effective(rs), effective(rt)
-            for key in dict.fromkeys((*of_t, *of_s)):
-                self.differences(self._down(spot, key, rs, rt), of_s.get(key), of_t.get(key))
-            return
-        if isinstance(rs, Sequence) and isinstance(rt, Sequence):
-            how = keys.keys_for(_field(spot.path), self.kind, kustomization=self.kustomization, sides=[rs, rt])
-            if isinstance(how, keys.Keys):
-                items_s, items_t = ({how.of(item): item for item in side.items} for side in (rs, rt))
-                for item_key in dict.fromkeys((*items_t, *items_s)):
-                    pair = items_s.get(item_key), items_t.get(item_key)
-                    self.differences(self._item(spot, Keyed(item_key), rs, rt, -1, pair), *pair)
-                return
-            if how == "aligned":
-                self.differences(self._item(spot, 0, rs, rt, 0, (rs.items[0], rt.items[0])), rs.items[0], rt.items[0])
-                return
-        show = self.record.text
-        self.record.keep(
-            spot.path,
-            show(self.source, s, masked=spot.masked),
-            show(self.target, t, masked=spot.masked),
-            declared=self.declared.covering(spot.declared) >= 0,
-        )
+        if spot.edit:
+            self.differ.write(spot.path, spot.declared, s, t, masked=spot.masked)
 
 
 def _unshared(b: Base, s: Node | None, t: Alias) -> bool:
@@ -624,10 +557,6 @@ def _spelled_out(b: Base, s: Node, t: Node) -> tuple[Node, bool]:
     named = isinstance(s, Scalar | Mapping | Sequence) and isinstance(b, Scalar | Mapping | Sequence) and s.anchor == b.anchor
     bare = named and isinstance(t, Scalar | Mapping | Sequence) and t.anchor is None and resolved(s).tag is None
     return s, bare
-
-
-def _field(path: FieldPath) -> str:
-    return next((step for step in reversed(path) if isinstance(step, str)), "")
 
 
 def _orders(b: list[keys.ItemKey], s: list[keys.ItemKey], t: list[keys.ItemKey]) -> tuple[str, str, str]:
