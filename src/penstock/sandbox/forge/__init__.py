@@ -9,8 +9,8 @@ Honest label: a sandbox. Loopback only, a handful of users, everything in one fo
 real all the same: pushes are acknowledged when they are on disk, merges happen in the object database at the exact
 commit that was asked for, and the default branch's rule about approvals is kept. What it lacks answers 501.
 
-Parts: `store` (SQLite rows), `repositories` (bare repositories, merges), `smart_http` (git's protocol), `shapes` and
-`api` (Gitea's JSON), `pages` (for people), `hooks` (events out), `server` (all of it behind one port).
+Parts: `store` (SQLite rows), `repositories` (bare repositories, merges), `smart_http` (git's protocol), `shapes`, `asking`
+and `api*` (Gitea's JSON), `pages` (for people), `hooks` (events out), `server` (all of it behind one port).
 """
 
 from __future__ import annotations
