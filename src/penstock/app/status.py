@@ -118,7 +118,12 @@ def of(looking: Surveyor, survey: Survey, *, name: str = "") -> Status:
     head = looking.repo.commit(survey.tip)
     repository = survey.repository
     units = [*repository.apps(), REMAINDER]
-    rows = [Row(unit=unit, cells=tuple(_cell(looking, survey, env, unit) for env in repository.environments)) for unit in units]
+    # What lists the apps is parsed once for all cells: it is as long as there are apps.
+    pairs = {env.name: alone(looking, survey, env) for env in repository.environments}
+    rows = [
+        Row(unit=unit, cells=tuple(_cell(looking, survey, env, unit, pairs[env.name]) for env in repository.environments))
+        for unit in units
+    ]
     silent = [seen.problem for seen in survey.seen.values() if seen.problem]
     return Status(
         name=repository.name or name,
@@ -132,12 +137,12 @@ def of(looking: Surveyor, survey: Survey, *, name: str = "") -> Status:
     )
 
 
-def _cell(looking: Surveyor, survey: Survey, environment: Environment, unit: str) -> Cell:
+def _cell(looking: Surveyor, survey: Survey, environment: Environment, unit: str, pair: change.Pair) -> Cell:
     pending = _pending(survey.case(environment.name, unit), survey)
     if environment.unit(unit) is None:
         state: State = "absent" if pending is None else _moving(pending)
         return Cell(environment=environment.name, state=state, pending=pending)
-    found = looking.judge.evidence(survey, environment, alone(looking, survey, environment), unit)
+    found = looking.judge.evidence(survey, environment, pair, unit)
     seen = survey.seen.get(environment.name)
     applied = found.applied or survey.tip
     if found.state == "unknown":
