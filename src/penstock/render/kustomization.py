@@ -145,9 +145,8 @@ class Kustomization:
         return self.document.place(steps)
 
     def texts(self, name: str) -> list[str]:
-        """A list of strings, empty when the field is not there."""
-        found: list[str] = self.fields.get(name) or []
-        return found
+        """A list of strings, empty when the field is not there; null items are empty strings."""
+        return [item or "" for item in self.fields.get(name) or []]
 
     def text(self, name: str) -> str:
         found: str = self.fields.get(name) or ""

@@ -289,7 +289,12 @@ class Composer:
         if tag in ("!", _TAG_PREFIX + "str"):
             return text
         if tag == _TAG_PREFIX + "binary":
-            return _decoded_binary(text) if self._decode_binary else text
+            if not self._decode_binary:
+                return text
+            try:
+                return _decoded_binary(text)
+            except ValueError:
+                self._fail("!!binary with a text that is not base64", event, "YamlBinary")
         if tag not in _KNOWN_TAGS:
             self._unknown_tag(event)
             return text

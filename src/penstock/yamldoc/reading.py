@@ -210,7 +210,9 @@ _SIGS_GUARD = re.compile(
 _FOLDED_HEADER = re.compile(rb">[-+0-9]*[ ]*(?:\#[^\n]*)?\n")
 _BLOCK_HEADER = re.compile(rb"[|>][-+0-9]*[ ]*(?:\#[^\n]*)?\n")
 # a value on the line after its key, where the fast reader does not mind how far it is indented
-_HANGING = re.compile(rb":[ ]*\n[ ]*(?=[^ \n#-])[^\n:]*(?:\n|\Z)")
+_HANGING = re.compile(rb":[ ]*\n[ ]*(?=[^ \n#-])(?:[^\n:]|:(?![ \n]|\Z))*(?:\n|\Z)")
+# a second ': ' in one plain value, and keys that end with colons, where the fast reader finds null keys
+_TWO_VALUES = re.compile(rb""":[ ]+[^\s"'\[{#][^\n,"'\[\]{}#]*:(?:[ ]|$)|::(?:[ :]|$)|:[ ]+:""", re.MULTILINE)
 _FIRST_CONTENT = re.compile(rb"^(?!---|[ ]*\#|[ ]*$)", re.MULTILINE)
 
 
@@ -219,7 +221,10 @@ def _suspicious(part: bytes) -> bool:
         return True
     if _NUMBER.search(part) is not None or _NUMBER.match(b"\n" + part[:256]) is not None:
         return True
-    if _HANGING.search(part) is not None:
+    if _HANGING.search(part) is not None or _TWO_VALUES.search(part) is not None:
+        return True
+    # no key at the start, or a block text that is the whole document
+    if part[:1] in (b":", b"|", b">") or b"\n|" in part or b"\n>" in part:
         return True
     if _EMPTY_KEY.search(part) is not None or _SPACED_KEY.search(part) is not None:
         return True

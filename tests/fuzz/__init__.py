@@ -1,0 +1,1 @@
+"""Random and broken input for everything that reads a user's files."""
