@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from clients import Client, Twins
+from cluster_clients import Client, Twins
 
 from penstock.adapters.kube.local import LocalApiServer
 from penstock.sandbox import cluster

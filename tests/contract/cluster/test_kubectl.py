@@ -8,7 +8,7 @@ import re
 import shutil
 
 import pytest
-from clients import Client
+from cluster_clients import Client
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="NOT RUN: no kubectl on this machine")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clients import JSON_PATCH, MERGE, STRATEGIC, Twins
+from cluster_clients import JSON_PATCH, MERGE, STRATEGIC, Twins
 
 CM = "/api/v1/namespaces/{ns}/configmaps/thing"
 DEPLOY = "/apis/apps/v1/namespaces/{ns}/deployments/web"

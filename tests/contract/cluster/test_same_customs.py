@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from clients import MERGE, STRATEGIC, Client, Twins, comparable
+from cluster_clients import MERGE, STRATEGIC, Client, Twins, comparable
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 SPEC: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from clients import Twins
+from cluster_clients import Twins
 
 POD: dict[str, Any] = {
     "containers": [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from clients import JSON_PATCH, MERGE, STRATEGIC, Twins
+from cluster_clients import JSON_PATCH, MERGE, STRATEGIC, Twins
 
 CMS = "/api/v1/namespaces/{ns}/configmaps"
 CM = f"{CMS}/thing"

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from clients import APPLY, MERGE, Client
+from cluster_clients import APPLY, MERGE, Client
 
 from penstock.model.errors import RemoteError
 from penstock.sandbox import cluster
@@ -198,6 +198,21 @@ async def test_a_taken_port_and_a_state_in_use_are_refused_in_clear_words(tmp_pa
             await cluster.serve(tmp_path / "one", name="one").__aenter__()
         with pytest.raises(RemoteError, match=f"cannot listen on port {server.port}"):
             await cluster.serve(tmp_path / "two", name="two", port=server.port).__aenter__()
+
+
+async def test_a_watch_whose_client_left_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from penstock.sandbox.cluster import watching
+
+    monkeypatch.setattr(watching, "BOOKMARK_SECONDS", 0.05)
+    async with cluster.serve(tmp_path, name="w", rollout_seconds=0) as server, aiohttp.ClientSession() as session:
+        client = Client("sandbox", server.url, server.token, server.ca_path, tmp_path / "unused", session)
+        async with client.watch(CMS):
+            assert len(server.watches) == 1
+
+        async def forgotten() -> bool:
+            return len(server.watches) == 0
+
+        await client.until(forgotten, "the watch to be forgotten")
 
 
 async def test_an_old_revision_is_gone_and_says_so(sandbox: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from clients import MERGE, Client
+from cluster_clients import MERGE, Client
 
 CMS = "/api/v1/namespaces/{ns}/configmaps"
 

@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from penstock.model.errors import RemoteError
-from penstock.sandbox.cluster import certificates, http
+from penstock.sandbox.cluster import certificates, http, watching
 from penstock.sandbox.cluster.api import Api, Call
 from penstock.sandbox.cluster.controllers import Controllers
 from penstock.sandbox.cluster.kinds import Registry
@@ -32,7 +32,7 @@ _NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 class Server:
     """A running sandbox cluster, and what a client needs to reach it."""
 
-    def __init__(self, *, name: str, port: int, token: str, ca_path: Path, api: Api) -> None:
+    def __init__(self, *, name: str, port: int, token: str, ca_path: Path, api: Api, watches: watching.Hub) -> None:
         self.name = name
         self.port = port
         self.url = f"https://127.0.0.1:{port}"
@@ -40,6 +40,8 @@ class Server:
         self.ca_path = ca_path
         self.api = api
         """The API in process: for tests and for faces that want to look without HTTP."""
+        self.watches = watches
+        """The open watches; `len` counts them."""
 
     def kubeconfig(self, context: str = "") -> dict[str, Any]:
         """A kubeconfig of one context, named after the cluster."""
@@ -85,7 +87,7 @@ async def serve(
             kept.remember_port(listening)
             try:
                 async with Controllers(api, rollout_seconds=rollout_seconds if workloads else None):
-                    yield Server(name=name, port=listening, token=kept.token, ca_path=certs.ca, api=api)
+                    yield Server(name=name, port=listening, token=kept.token, ca_path=certs.ca, api=api, watches=handler.watches)
             finally:
                 handler.watches.close()
                 await runner.cleanup()

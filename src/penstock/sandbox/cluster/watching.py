@@ -55,9 +55,13 @@ class _Watcher:
             for line in self.lines(change):
                 self.queue.put_nowait(line)
         except asyncio.QueueFull:
-            while not self.queue.empty():
-                self.queue.get_nowait()
-            self.queue.put_nowait(_CLOSE)
+            self.close()
+
+    def close(self) -> None:
+        """End the stream, dropping what was not sent."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        self.queue.put_nowait(_CLOSE)
 
     def lines(self, change: Change) -> Iterator[bytes]:
         now = change.kind != "DELETED" and self.matches(change.manifest)
@@ -110,7 +114,11 @@ class Hub:
     def close(self) -> None:
         """End every stream: the server is going down."""
         for watcher in self._watchers:
-            watcher.queue.put_nowait(_CLOSE)
+            watcher.close()
+
+    def __len__(self) -> int:
+        """How many watches are open."""
+        return len(self._watchers)
 
     async def stream(self, request: Request) -> web.StreamResponse:
         """Answer one watch request until its time is over, the client leaves, or the server stops."""
@@ -141,6 +149,9 @@ class Hub:
             try:
                 line = await asyncio.wait_for(watcher.queue.get(), min(left, BOOKMARK_SECONDS))
             except TimeoutError:
+                if request.web.transport is None or request.web.transport.is_closing():
+                    # The client left without a word; nothing we write would tell us, because we write nothing.
+                    return
                 if request.flag("allowWatchBookmarks"):
                     await response.write(watcher.bookmark(self._api.store.revision))
                 continue
