@@ -241,6 +241,7 @@ class FieldMerge:
             return Fate("add", self.canon.of(s), s)
         if spot.edit:
             new, bare = _spelled_out(b, s, t)
+            bare = bare or self._chosen(spot) == "source"
             self.editor.replace(t, new, before=spot.before, at=spot.at, flow=spot.flow, item=spot.item, bare=bare)
         return Fate("keep", self.canon.of(s))
 

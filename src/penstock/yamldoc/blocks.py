@@ -198,6 +198,9 @@ class BlockArranger:
             return  # went with the first entry's removal
         floor = line_end(text, stops[index - 1]) + 1 if index else 0
         start = line_start(text, lead)
+        foot = self._foot_end(stop, column(text, lead))
+        if foot > stop and self._gone(text[stop + 1 : foot]):
+            stop = foot
         head = layout.head_start(text, lead, floor)
         comments = "\n".join(line.strip() for line in text[head:start].split("\n") if line.strip())
         if comments and (index or old is not self.draft.target.root) and drops_head(index, comments):
@@ -214,6 +217,13 @@ class BlockArranger:
             for _ in range(blank):
                 start = line_start(text, start - 1)
         self.draft.splice(max(start - 1, 0), stop, "")
+
+    def _gone(self, comments: str) -> bool:
+        """Whether these comment lines were in the base and are no longer in the source."""
+        if self.draft.base is None:
+            return False
+        base, source = (_words(document.text).split("\n") for document in (self.draft.base, self.draft.source))
+        return all(line in base and line not in source for line in _words(comments).split("\n"))
 
     def _empty(self, old: Mapping | Sequence, drops_head: DropsHead) -> None:
         """Nothing is left of a block collection: it becomes {} or [], with the target's own comments under it."""
