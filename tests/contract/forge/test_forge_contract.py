@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,7 @@ from penstock.adapters import forge as forges
 from penstock.adapters.forge import webhooks
 from penstock.model.errors import RaceError, RefusedError, TransientError
 from penstock.model.values import CommitId
-from penstock.ports.forge import CommitStatus, Forge, PullRequest
+from penstock.ports.forge import CommitStatus, Forge, PullRequest, StatusState
 from penstock.ports.repo import Signature
 
 AUTHOR = Signature(name="Dev", email="dev@example.com", when=datetime(2026, 3, 2, 14, 0, tzinfo=UTC))
@@ -460,6 +461,101 @@ async def test_webhooks_are_signed_and_say_what_happened(make_fleet: MakeFleet) 
         assert all(one.delivery for one in seen)
     finally:
         await runner.cleanup()
+
+
+class Raw:
+    """The REST API itself, as somebody who owns the repository."""
+
+    def __init__(self, fleet: Any) -> None:
+        self.root = f"{fleet.server.url}/api/v1/repos/{fleet.repo}"
+        owner = getattr(fleet.server, "tokens", {}).get("root-admin") or fleet.server.token("penstock")
+        self.headers = {"Authorization": f"token {owner}"}
+
+    async def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        async with (
+            aiohttp.ClientSession(headers=self.headers) as http,
+            http.request(method, self.root + path, json=body) as answer,
+        ):
+            text = await answer.text()
+            return answer.status, json.loads(text) if text else None
+
+
+async def test_rules_of_a_branch_are_set_changed_and_taken_away(make_fleet: MakeFleet) -> None:
+    fleet = await make_fleet()
+    raw = Raw(fleet)
+    await fleet.push("main", {FILE: b"1\n"}, base=None)
+    wanted = {"rule_name": "main", "enable_push": True, "required_approvals": 2, "dismiss_stale_approvals": True}
+    shown = ("rule_name", "enable_push", "required_approvals", "dismiss_stale_approvals", "block_on_rejected_reviews")
+
+    status, made = await raw("POST", "/branch_protections", wanted)
+    assert (status, [made[key] for key in shown]) == (201, ["main", True, 2, True, False])
+    status, _ = await raw("POST", "/branch_protections", wanted)
+    assert status == 403
+    status, edited = await raw("PATCH", "/branch_protections/main", {"required_approvals": 1, "block_on_rejected_reviews": True})
+    assert (status, [edited[key] for key in shown]) == (200, ["main", True, 1, True, True])
+    status, listed = await raw("GET", "/branch_protections")
+    assert (status, [[rule[key] for key in shown] for rule in listed]) == (200, [["main", True, 1, True, True]])
+    status, branch = await raw("GET", "/branches/main")
+    assert (status, branch["protected"], branch["required_approvals"]) == (200, True, 1)
+    assert (await raw("DELETE", "/branch_protections/main"))[0] == 204
+    assert (await raw("GET", "/branch_protections/main"))[0] == 404
+    assert (await raw("GET", "/branches/main"))[1]["protected"] is False
+
+
+async def test_branches_labels_and_hooks_answer_alike(make_fleet: MakeFleet) -> None:
+    fleet = await make_fleet()
+    raw = Raw(fleet)
+    base = await fleet.push("main", {FILE: b"1\n"}, base=None)
+    await fleet.push("promote/web", {FILE: b"2\n"}, base=base)
+    status, found = await raw("GET", "/branches")
+    assert (status, sorted(branch["name"] for branch in found)) == (200, ["main", "promote/web"])
+    status, branch = await raw("GET", "/branches/main")
+    assert (status, branch["commit"]["id"]) == (200, base)
+    assert (await raw("DELETE", "/branches/promote/web"))[0] == 204
+    assert (await raw("GET", "/branches/promote/web"))[0] == 404
+    assert (await raw("DELETE", "/branches/main"))[0] == 403
+    assert (await raw("GET", f"/git/commits/{base}"))[1]["sha"] == base
+
+    status, label = await raw("POST", "/labels", {"name": "penstock", "color": "#00AABB"})
+    assert (status, label["name"], label["color"]) == (201, "penstock", "00aabb")
+    hook = {"type": "gitea", "active": True, "events": ["push"], "config": {"url": "http://127.0.0.1:9/", "content_type": "json"}}
+    status, made = await raw("POST", "/hooks", hook)
+    assert (status, made["events"], made["active"], made["config"]["url"]) == (201, ["push"], True, "http://127.0.0.1:9/")
+    assert len((await raw("GET", "/hooks"))[1]) == 1
+    assert (await raw("DELETE", f"/hooks/{made['id']}"))[0] == 204
+    assert (await raw("GET", "/hooks"))[1] == []
+
+
+async def test_the_combined_status_is_green_only_when_all_are(make_fleet: MakeFleet) -> None:
+    fleet = await make_fleet()
+    raw, forge = Raw(fleet), await fleet.forge()
+    sha = await fleet.push("main", {FILE: b"1\n"}, base=None)
+    assert (await raw("GET", f"/commits/{sha}/status"))[1]["state"] in ("", "pending")
+    steps: list[tuple[str, StatusState, str]] = [
+        ("a", "success", "success"), ("b", "pending", "pending"), ("b", "warning", "failure"), ("b", "success", "success"),
+        ("c", "error", "failure"),
+    ]  # fmt: skip
+    for context, state, combined in steps:
+        await forge.set_status(sha, CommitStatus(context=context, state=state, description=""))
+        status, found = await raw("GET", f"/commits/{sha}/status")
+        assert (status, found["state"]) == (200, combined)
+    assert found["total_count"] == 3
+
+
+async def test_what_a_pull_request_changes_is_listed(make_fleet: MakeFleet) -> None:
+    fleet = await make_fleet()
+    raw, forge = Raw(fleet), await fleet.forge()
+    files: dict[str, bytes | None] = {"a": b"1\n2\n", "b": b"x\n", "c": b"long enough to be seen as the same file\n" * 3}
+    base = await fleet.push("main", files, base=None)
+    changes: dict[str, bytes | None] = {"a": b"1\n3\n4\n", "b": None, "c": None, "d": files["c"], "e": b"new\n"}
+    head = await fleet.push("promote/web", changes, base=base)
+    pull = await forge.open_pull(title="t", body="", head="promote/web", base="main", draft=False, labels=())
+    status, found = await raw("GET", f"/pulls/{pull.number}/files")
+    shown = {(one["filename"], one["status"], one["additions"], one["deletions"]) for one in found}
+    assert status == 200
+    assert shown == {("a", "changed", 2, 1), ("b", "deleted", 0, 1), ("d", "renamed", 0, 0), ("e", "added", 1, 0)}
+    status, commits = await raw("GET", f"/pulls/{pull.number}/commits")
+    assert (status, [one["sha"] for one in commits]) == (200, [head])
 
 
 async def has_head(forge: Forge, number: int, sha: CommitId) -> bool:
