@@ -277,6 +277,52 @@ async def penstock_steps(bench: Bench, commit: str) -> None:
             await task
 
 
+async def many(bench: Bench, count: int) -> None:
+    """As many Kustomizations of four ConfigMaps each on one source."""
+    for index in range(count):
+        folder = bench.origin / "many" / f"k{index:04d}"
+        folder.mkdir(parents=True)
+        for number in range(4):
+            (folder / f"{number}.yaml").write_text(
+                f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: k{index:04d}-{number}, namespace: many}}\ndata: {{v: '1'}}\n"
+            )
+    bench.commit("many")
+    source, one = sync_objects()
+    objects = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "many"}}, source]
+    for index in range(count):
+        name = f"k{index:04d}"
+        objects.append(
+            {**one, "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {**one["spec"], "path": f"./many/{name}"}}
+        )
+    for manifest in objects:
+        kind = await bench.cluster.resource(*_group_kind(manifest))
+        assert kind is not None
+        await bench.cluster.apply(kind, manifest, field_manager="bench")
+    repositories = Repositories(bench.origin, bench.folder / "mirror")
+    manager = Manager(
+        bench.cluster, repositories=repositories, clock=SystemClock(), options=Options(artifacts=bench.folder / "artifacts")
+    )
+    kind = await bench.cluster.resource(flux.KUSTOMIZE_GROUP, flux.KUSTOMIZATION)
+    assert kind is not None
+    task = asyncio.create_task(manager.run())
+    try:
+        async with bench.step(f"{count} Kustomizations to Ready"):
+            while True:
+                await asyncio.sleep(0.5)
+                known = (await bench.cluster.list(kind, NAMESPACE)).items
+                if sum(conditions_of(item).is_true(flux.READY) for item in known) >= count:
+                    break
+        await idle(manager)
+        async with bench.step(f"no-op pass of all {count}"):
+            for index in range(count):
+                manager.reconcile(NAMESPACE, f"k{index:04d}")
+            await idle(manager)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
 async def drift(bench: Bench, manager: Manager) -> None:
     kind = await bench.cluster.resource("", "ConfigMap")
     assert kind is not None
@@ -342,10 +388,16 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--apps", type=int, default=333)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--many", type=int, default=0, help="only this: so many Kustomizations of four objects each")
     parser.add_argument("--no-model", action="store_true", help="leave out the Flux model")
     chosen = parser.parse_args()
     figures = []
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
+        if chosen.many:
+            async with prepared(Path(folder) / "many", 1) as (bench, _):
+                await many(bench, chosen.many)
+            print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+            return
         if not chosen.no_model:
             async with prepared(Path(folder) / "model", chosen.apps) as (bench, commit):
                 await flux_model(bench, commit, "Flux model: first apply")

@@ -7,6 +7,7 @@ nothing that the last build read or looked for builds nothing.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,23 +47,27 @@ class Built:
     desired: tuple[Desired, ...]
 
 
-def flux_build() -> Build:
-    """The render engine, loaded when the first build needs it."""
-    from penstock import render
+class Builder:
+    """Builds for one manager, one at a time away from the loop: parsed files are shared from build to build."""
 
-    build: Build = render.flux_build
-    return build
+    def __init__(self, build: Build | None = None) -> None:
+        if build is None:
+            from penstock import render
 
+            build = functools.partial(render.flux_build, cache=render.Cache())
+        self._build = build
+        self._one_at_a_time = asyncio.Lock()
 
-async def built(
-    build: Build, tree: Tree, spec: KustomizationSpec, name: Key, variables: Mapping[str, str] | None, last: Built | None
-) -> Built:
-    """The build of a Kustomization. Raises InputError."""
-    parts = [spec.raw, name, variables]
-    key = hashlib.blake2b(msgspec.json.encode(parts, order="sorted"), digest_size=16).hexdigest()
-    if last is not None and last.key == key and unchanged(tree, last.rendered):
-        return last
-    return await asyncio.to_thread(_build, build, tree, spec, name, variables, key)
+    async def built(
+        self, tree: Tree, spec: KustomizationSpec, name: Key, variables: Mapping[str, str] | None, last: Built | None
+    ) -> Built:
+        """The build of a Kustomization; `last` when nothing that it read changed. Raises InputError."""
+        parts = [spec.raw, name, variables]
+        key = hashlib.blake2b(msgspec.json.encode(parts, order="sorted"), digest_size=16).hexdigest()
+        if last is not None and last.key == key and unchanged(tree, last.rendered):
+            return last
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(_built, self._build, tree, spec, name, variables, key)
 
 
 def unchanged(tree: Tree, rendered: Rendered) -> bool:
@@ -76,7 +81,7 @@ def unchanged(tree: Tree, rendered: Rendered) -> bool:
     return True
 
 
-def _build(build: Build, tree: Tree, spec: KustomizationSpec, name: Key, variables: Mapping[str, str] | None, key: str) -> Built:
+def _built(build: Build, tree: Tree, spec: KustomizationSpec, name: Key, variables: Mapping[str, str] | None, key: str) -> Built:
     namespace, own_name = name
     rendered = build(tree, spec.raw, name=own_name, namespace=namespace, variables=variables)
     if incomplete := _incomplete(rendered):

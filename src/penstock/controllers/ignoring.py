@@ -6,9 +6,10 @@ In: a tree. Out: the same tree without the ignored paths, read as lazily as the 
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.model.tree import Entry, Tree
 from penstock.model.values import TreeId
@@ -94,17 +95,32 @@ class IgnoringTree:
     def __init__(self, tree: Tree, spec_ignore: str | None) -> None:
         self._tree = tree
         self._base = parse("\n".join(_ALWAYS)) + (() if spec_ignore is not None else parse("\n".join(_DEFAULT)))
+        self._spec = spec_ignore is not None
         self._last = parse(spec_ignore) if spec_ignore is not None else ()
         self._ignored = functools.lru_cache(maxsize=65536)(self._is_ignored)
         self._files = functools.lru_cache(maxsize=65536)(self._patterns_below)
 
     @property
     def id(self) -> TreeId | None:
-        return self._tree.id
+        # .sourceignore files are part of the Git tree; the spec's patterns are not
+        return self._tree.id if not self._spec else None
 
     def entry(self, path: str) -> Entry | None:
         found = self._tree.entry(path)
-        return None if found is None or self._hidden(path, found.kind == "directory") else found
+        if found is None or self._hidden(path, found.kind == "directory"):
+            return None
+        if found.kind == "directory" and (rules := self._rules(path)):
+            # the same Git tree under other rules has other names in it
+            return replace(found, id=f"{found.id}-{rules}")
+        return found
+
+    def _rules(self, folder: str) -> str:
+        """What names the rules inside a folder beside its own content; '' when there are only the built-in ones."""
+        patterns = (*self._files(folder), *self._last)
+        if not patterns and not self._spec:
+            return ""
+        text = repr([(each.regex.pattern, each.negated, each.directories_only) for each in patterns])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def read(self, path: str) -> bytes:
         if self._hidden(path, False):

@@ -22,7 +22,7 @@ from penstock.apply.guard import Hold
 from penstock.apply.marks import Owner
 from penstock.apply.planning import Change, Plan
 from penstock.controllers import building, dependencies, finalizing, history, specs, waiting
-from penstock.controllers.building import Build, Built
+from penstock.controllers.building import Builder, Built
 from penstock.controllers.executing import Executed, Executor
 from penstock.controllers.gitrepository import Source, Sources, external
 from penstock.controllers.live import LiveView
@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 DEPENDENCY_RETRY = timedelta(seconds=30)
 FIRST_RETRY = timedelta(seconds=1)
 HAND_OVER_RETRY = timedelta(seconds=10)
+_LONG = 50
+"""So many changed objects take long enough to validate to tell of it first."""
 _APPLIED = ("created", "configured", "deleted")
 
 
@@ -103,7 +105,7 @@ class KustomizationReconciler:
     kustomizations: Watcher
     view: LiveView
     events: Events
-    build: Build
+    builder: Builder
     slots: asyncio.Semaphore
     claims: Claims
     default_service_account: str = ""
@@ -134,7 +136,6 @@ class _Pass:
         self.digest = ""
         self.changes: list[Change] = []
         self.attempted = False
-        self.progress_shown = False
 
     @property
     def manifest(self) -> Manifest:
@@ -235,7 +236,7 @@ class _Pass:
         key = (self.owner.namespace, self.owner.name)
         try:
             variables = await building.variables(cluster, self.spec, self.owner.namespace)
-            built = await building.built(self.about.build, source.tree, self.spec, key, variables, self.memory.built)
+            built = await self.about.builder.built(source.tree, self.spec, key, variables, self.memory.built)
         except InputError as error:
             self.attempted = True
             raise FailedError(error.what, code=flux.BUILD_FAILED) from None
@@ -263,7 +264,10 @@ class _Pass:
             if len(plan.before) != len(self.inventory):
                 await self._widen(plan)
             return
-        await self._progress(f"Detecting drift for revision {self.revision} with a timeout of {self._timeout()}")
+        message = f"Detecting drift for revision {self.revision} with a timeout of {self._timeout()}"
+        self._mark_progress(message)
+        if len(plan.changed) > _LONG:
+            await self.reporter.write({"lastAttemptedRevision": self.revision})
         executor = Executor(cluster, self.about.view, self.about.clock, force=self.spec.force)
         try:
             await self._in_time(executor.run(plan, lambda: self._widen(plan)))
@@ -279,9 +283,8 @@ class _Pass:
 
     async def _widen(self, plan: Plan) -> None:
         """Write the inventory ahead: whatever happens from here on, nothing that was applied is forgotten."""
-        if plan.before.manifest() != self.inventory.manifest():
-            await self.reporter.write({"inventory": plan.before.manifest(), "lastAttemptedRevision": self.revision})
-            self.inventory = plan.before
+        await self.reporter.write({"inventory": plan.before.manifest(), "lastAttemptedRevision": self.revision})
+        self.inventory = plan.before
 
     def _tell_changes(self, done: Executed) -> None:
         self.changes += done.changes
@@ -400,12 +403,15 @@ class _Pass:
         return any(change.outcome in _APPLIED for change in self.changes)
 
     async def _progress(self, message: str) -> None:
-        """Tell that work is under way; once a pass, and again only for the wait."""
+        """Tell what is under way."""
+        self._mark_progress(message)
+        await self.reporter.write({"lastAttemptedRevision": self.revision})
+
+    def _mark_progress(self, message: str) -> None:
+        """Progress to be told with the next write (the inventory ahead of the first apply, for one)."""
         self.reporter.unmark(flux.STALLED)
         self.reporter.mark(flux.RECONCILING, "True", flux.PROGRESSING, message)
         self.reporter.mark(flux.READY, "Unknown", flux.PROGRESSING, "Reconciliation in progress")
-        await self.reporter.write({"lastAttemptedRevision": self.revision})
-        self.progress_shown = True
 
     async def _succeeded(self, pruned: Pruned | None, health_message: str) -> Result:
         self.memory.failures = 0

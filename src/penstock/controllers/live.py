@@ -14,7 +14,7 @@ from functools import partial
 from penstock.apply import planning
 from penstock.apply.marks import Owner
 from penstock.apply.planning import LiveObject, Verified
-from penstock.controllers.watching import ObjectKey, Watcher
+from penstock.controllers.watching import ObjectKey, Watcher, version_of
 from penstock.model import flux
 from penstock.model.resource import Manifest, ResourceId
 from penstock.ports.clock import Clock
@@ -99,9 +99,10 @@ class LiveView:
             if known is not None and known.owner is not None and id in self.verified:
                 self._on_touch(known.owner, id, True)
             return
-        found = planning.observe(manifest)
-        if known is not None and known.uid == found.uid and _number(found) <= _number(known):
+        if known is not None and known.uid == manifest["metadata"].get("uid") and version_of(manifest) <= _number(known):
+            # our own write, which we know already
             return
+        found = planning.observe(manifest)
         self.objects[id] = found
         verified = self.verified.get(id)
         owner = known.owner if known is not None and known.owner is not None else found.owner

@@ -54,7 +54,7 @@ class Options:
     """Only GitRepositories and Kustomizations with these labels (shards)."""
     sources: bool = True
     """Reconcile GitRepositories too; False leaves them to Flux's source-controller and reads its artifacts."""
-    concurrent: int = 8
+    concurrent: int = 16
     """Kustomizations being built and applied at once; waiting for health takes no place."""
     interval_jitter: float = 0.05
     default_service_account: str = ""
@@ -157,6 +157,7 @@ class Manager:
         self._repositories = repositories
         self._random = random.Random(seed)  # noqa: S311 - spreads work over time
         self._sources = Sources()
+        self._builder = building.Builder(self.options.build)
         self._git_actors: dict[Key, _Actor] = {}
         self._actors: dict[Key, _Actor] = {}
         self._source_events = Events(cluster, clock, component="source-controller", prefix=flux.SOURCE_GROUP)
@@ -279,7 +280,7 @@ class Manager:
             kustomizations=self._watcher,
             view=self._view,
             events=self._events,
-            build=self.options.build or building.flux_build(),
+            builder=self._builder,
             slots=asyncio.Semaphore(self.options.concurrent),
             claims=self._claimed,
             default_service_account=self.options.default_service_account,
@@ -415,8 +416,7 @@ class Manager:
             if not spec.suspend and _source_key(manifest) == _source_key(self._seen[(owner.namespace, owner.name)]):
                 with contextlib.suppress(PenstockError):
                     variables = await building.variables(self._cluster, spec, key[0])
-                    build = self.options.build or building.flux_build()
-                    actor.memory.built = await building.built(build, source.tree, spec, key, variables, actor.memory.built)
+                    actor.memory.built = await self._builder.built(source.tree, spec, key, variables, actor.memory.built)
             if actor.memory.built is not None:
                 wanted |= sought & {each.id for each in actor.memory.built.desired}
         return wanted

@@ -124,7 +124,7 @@ class Events:
         self._clock = clock
         self._component = component
         self._prefix = prefix
-        self._queue: asyncio.Queue[Manifest] = asyncio.Queue(maxsize=1000)
+        self._queue: asyncio.Queue[Manifest] = asyncio.Queue(maxsize=5000)
 
     def emit(
         self, about: Manifest, reason: str, message: str, *, error: bool = False, metadata: Mapping[str, str] | None = None

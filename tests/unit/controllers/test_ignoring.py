@@ -78,3 +78,13 @@ def test_a_link_is_archived_as_the_file_it_leads_to_and_never_as_one_outside():
 def test_something_that_is_no_archive_is_refused():
     with pytest.raises(RefusedError, match=r"not a tar\.gz"):
         artifacts.unpack(b"hello")
+
+
+def test_a_folder_under_other_rules_is_another_folder():
+    """Who remembers what a folder held goes by its id: rules that change must change it."""
+    plain = IgnoringTree(MemoryTree(FILES), None)
+    assert plain.entry("docs") == MemoryTree(FILES).entry("docs")
+    ruled = {IgnoringTree(MemoryTree(FILES), text).entry("docs").id for text in ("a", "b")}
+    above = MemoryTree({**FILES, ".sourceignore": b"docs/x\n"})
+    ruled.add(IgnoringTree(above, None).entry("docs").id)
+    assert len(ruled | {plain.entry("docs").id}) == 4
