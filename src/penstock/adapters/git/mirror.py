@@ -36,6 +36,11 @@ from penstock.ports.repo import Signature
 CredentialSource = Credentials | Callable[[], Awaitable[Credentials | None]] | None
 """Fixed credentials, or a function that gives those of the moment (App tokens expire)."""
 
+_CONTENDED = re.compile(
+    r"cannot lock ref|failed to (update|lock)|incorrect old value|stale info|fetch first|non-fast-forward", re.I
+)
+"""Refusals that only say somebody else is at it. They never decide what happened, only that trying again makes sense."""
+
 Outcome = command.Finished | TransientError
 """What became of a push as far as its process knew."""
 
@@ -247,6 +252,8 @@ class Mirror(Reader):
         said = re.findall(r"^remote: ?(.*?)\s*$", finished.stderr, re.MULTILINE)
         said.append((told[2] or told[1]).decode("utf-8", "replace"))
         why = plain("; ".join(line for line in said if line), secrets=self._held.secrets() if self._held else ())
+        if _CONTENDED.search(why):
+            return RaceError(f"{_short(name)} is being moved by somebody else: {why}", code="RefMoved")
         if told[1] == b"remote failure":
             return TransientError(f"pushing {_short(name)}: {why}", code="GitFailed")
         return RefusedError(

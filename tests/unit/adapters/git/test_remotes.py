@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from penstock.adapters import git
 from penstock.adapters.git import command, exclusive
-from penstock.model.errors import RefusedError, TransientError
+from penstock.model.errors import RaceError, RefusedError, TransientError
 from penstock.model.values import CommitId
 from penstock.ports.repo import Signature
 from penstock.sandbox import forge as sandbox_forge
@@ -366,7 +366,7 @@ async def test_a_turn_that_never_comes_is_transient(tmp_path: Path) -> None:
         with pytest.raises(TransientError) as busy:
             await repo.fetch()
     assert busy.value.code == "MirrorBusy"
-    await repo.fetch()
+    await git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True).fetch()
 
 
 @pytest.mark.parametrize("damage", ["truncated object", "missing object", "broken ref", "no config", "garbage pack"])
@@ -545,3 +545,19 @@ async def test_only_tips_that_no_branch_has_are_kept(tmp_path: Path) -> None:
     assert {found.branch for found in reader.rewrites} == {"promote/merged", "promote/squashed"}
     assert reader.resolve(f"refs/penstock/keep/{squashed}") == squashed
     assert reader.resolve(f"refs/penstock/keep/{merged}") is None
+
+
+async def test_a_ref_that_somebody_holds_is_a_race_and_not_a_refusal(tmp_path: Path) -> None:
+    pygit2.init_repository(str(tmp_path / "remote.git"), bare=True)
+    repo = git.Mirror(str(tmp_path / "remote.git"), tmp_path / "m", allow_local=True)
+    first = commit(repo, b"1")
+    await repo.push("main", first, expect=None)
+    lock = tmp_path / "remote.git" / "refs" / "heads" / "main.lock"
+    lock.touch()
+    second = commit(repo, b"2", first)
+    with pytest.raises(RaceError) as race:
+        await repo.push("main", second, expect=first)
+    assert race.value.code == "RefMoved"
+    lock.unlink()
+    await repo.push("main", second, expect=first)
+    assert repo.branches()["main"] == second
