@@ -92,7 +92,8 @@ def _next(unit: str, steps: list[Step]) -> str:
         if pending is None:
             continue
         if pending.conflicts:
-            return f"decide {pending.conflicts} conflicting field(s): penstock promote {unit} --to {cell.environment} --dry-run"
+            what = f"{pending.conflicts} conflicting fields" if pending.conflicts > 1 else "the conflicting field"
+            return f"decide {what}: penstock promote {unit} --to {cell.environment} --dry-run"
         people = [one for one in pending.waits if one.who == "person"]
         later = [one.until for one in pending.waits if one.until]
         then = f", then it merges by itself at {gates.clock_time(max(later))}" if later else ", then it merges by itself"

@@ -72,6 +72,8 @@ def _row(step: explaining.Step, found: explaining.Explanation) -> list[str]:
             digest or fleets.plain(cell.problem),
         ]
     what = f"PR #{pending.pull} open" if pending.pull else f"after {step.source}"
+    if pending.conflicts:
+        return [name, f"{fleets.mark(cell.state)} {what}", f"{_gate_mark('failed')} {fleets.plain(step.reason)}"]
     gates = "  ".join(f"{_gate_mark(one.state)} {fleets.plain(one.text)}" for one in step.verdicts)
     return [name, f"{fleets.mark(cell.state)} {what}", gates or fleets.plain(step.reason)]
 

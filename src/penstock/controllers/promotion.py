@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from penstock.controllers.promotion_cases import LABEL, STATUS_PREFIX, SUPERSEDED, Asked, Case, Survey, branch_of
+from penstock.controllers.promotion_guard import Guard
 from penstock.controllers.promotion_merges import Recorder
 from penstock.controllers.promotion_survey import Surveyor
 from penstock.controllers.watching import Watcher
@@ -81,10 +82,13 @@ class Controller:
     """Told of every step."""
     surveyor: Surveyor = field(init=False)
     latest: Report | None = field(init=False, default=None)
+    _guard: Guard = field(init=False)
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.surveyor = Surveyor(repo=self.repo, forge=self.forge, clusters=self.clusters, clock=self.clock, branch=self.branch)
+
+        self._guard = Guard(repo=self.repo, forge=self.forge, judge=self.surveyor.judge)
 
     @property
     def _recorder(self) -> Recorder:
@@ -175,8 +179,9 @@ class Controller:
             for bypass in await self._recorder.record(survey):
                 _log.warning("promotion: BYPASS: %s", bypass)
                 bypasses.append(bypass)
+            await self._guard.check(survey, survey.others)
         except RemoteError as error:
-            _log.warning("promotion: recording merges: %s", error.what)
+            _log.warning("promotion: recording merges and guarding: %s", error.what)
         self.latest = Report(survey=survey, done=tuple(done), problems=tuple(problems), bypasses=tuple(bypasses), again=again)
         return self.latest
 

@@ -80,6 +80,8 @@ class Survey:
     login: str = ""
     """Ours on the forge."""
     cases: tuple[Case, ...] = ()
+    others: tuple[PullRequest, ...] = ()
+    """Open pull requests to the main branch that are not promotions."""
 
     def case(self, target: str, unit: str) -> Case | None:
         return next((one for one in self.cases if one.target.name == target and one.unit == unit), None)

@@ -58,11 +58,16 @@ class Surveyor:
             await self.repo.fetch()
         tip = self.tip()
         repository = await asyncio.to_thread(source.discover, self.repo.tree(tip))
-        pulls, login, seen = await asyncio.gather(self._pulls(), self._login(), self._look(repository))
+        opened, login, seen = await asyncio.gather(self._pulls(), self._login(), self._look(repository))
+        pulls: dict[str, PullRequest] = {}
+        for pull in opened:
+            if pull.head.startswith(BRANCHES):
+                pulls.setdefault(pull.head, pull)
         planned = await asyncio.to_thread(self.plan, repository, tip, pulls, asked)
         forged = [await self._ask_forge(one, pulls, tip) for one in planned]
         teams = await self._teams(repository)
-        survey = Survey(tip=tip, repository=repository, seen=seen, now=self.clock.now(), login=login)
+        others = tuple(pull for pull in opened if not pull.head.startswith(BRANCHES))
+        survey = Survey(tip=tip, repository=repository, seen=seen, now=self.clock.now(), login=login, others=others)
 
         def judge_all() -> tuple[Case, ...]:
             return tuple(self.judge.judge(survey, *one, teams, asked) for one in zip(planned, forged, strict=True))
@@ -76,13 +81,10 @@ class Surveyor:
             raise RefusedError(f"the repository has no branch {self.branch}", code="NoBranch")
         return tip
 
-    async def _pulls(self) -> dict[str, PullRequest]:
-        """Our open pull requests by branch."""
-        found: dict[str, PullRequest] = {}
-        for pull in await self.forge.pulls(state="open") if self.forge else ():
-            if pull.head.startswith(BRANCHES) and pull.base == self.branch:
-                found.setdefault(pull.head, pull)
-        return found
+    async def _pulls(self) -> list[PullRequest]:
+        """Open pull requests to the main branch."""
+        found = await self.forge.pulls(state="open") if self.forge else ()
+        return [pull for pull in found if pull.base == self.branch]
 
     async def _login(self) -> str:
         return await self.forge.whoami() if self.forge else ""

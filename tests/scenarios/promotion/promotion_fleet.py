@@ -113,6 +113,25 @@ class Fleet:
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {name}"
         return await self.commit(message, {name: text.replace(old, new)})
 
+    async def propose(self, user: str, branch: str, files: Mapping[str, str]) -> PullRequest:
+        """A person's own pull request."""
+        await self.mirror.fetch()
+        tip = self.mirror.resolve("main")
+        assert tip is not None
+        commit = self.mirror.write_commit(
+            [tip],
+            {path: text.encode() for path, text in files.items()},
+            message=f"{branch}\n",
+            author=self.mirror.commit(tip).author,
+        )
+        await self.mirror.push(branch, commit, expect=None)
+        return await self.forges[user].open_pull(title=branch, body="please", head=branch, base="main", draft=False, labels=[])
+
+    async def guard(self, pull: PullRequest) -> tuple[str, str]:
+        """(state, description) that the guard published."""
+        statuses = await self.forges["penstock"].statuses(pull.head_sha)
+        return next((one.state, one.description) for one in statuses if one.context == "penstock/guard")
+
     async def raise_timeout(self, environment: str = "dev", to: str = "20s", was: str = "10s") -> str:
         path = WEB.format(environment) + "config.yaml"
         return await self.edit(f"raise checkout timeout to {to}", path, f"checkout_timeout: {was}", f"checkout_timeout: {to}")

@@ -8,6 +8,9 @@ import pytest
 from promotion_fleet import WEB, Fleet
 
 from penstock.app import adopt, explain, promote, status
+from penstock.cli import explain as explain_command
+from penstock.cli import promote as promote_command
+from penstock.cli import status as status_command
 from penstock.merge.outcome import Choice
 from penstock.model import errors
 from penstock.model.values import EnvName
@@ -23,7 +26,9 @@ async def both_changed(fleet: Fleet) -> None:
     await fleet.syncs("dev")
 
 
-async def test_a_conflict_opens_nothing_and_names_both_values_with_their_lines(fleet: Fleet) -> None:
+async def test_a_conflict_opens_nothing_and_names_both_values_with_their_lines(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
     await both_changed(fleet)
     assert await fleet.settle() == []
     assert await fleet.drawing() == ""
@@ -32,6 +37,10 @@ async def test_a_conflict_opens_nothing_and_names_both_values_with_their_lines(f
     assert (str(conflict), conflict.base, conflict.source, conflict.target) == (f"#ConfigMap/web {FIELD}", "10s", "20s", "60s")
     assert str(conflict.source_place).startswith(WEB.format("dev") + "config.yaml:6")
     assert str(conflict.target_place).startswith(WEB.format("staging") + "config.yaml:6")
+    promote_command.show(promoted, "web", True)
+    shown = capsys.readouterr().out
+    assert "staging cannot be opened: 1 field was changed on both sides." in shown
+    assert "--take '#ConfigMap/web data.checkout_timeout'" in shown
 
 
 async def test_a_conflict_in_an_open_pull_request_makes_it_a_draft_until_it_is_gone(fleet: Fleet) -> None:
@@ -121,7 +130,9 @@ def cells(found: status.Status) -> dict[str, Any]:
     return {f"{row.unit}/{cell.environment}": cell for row in found.rows for cell in row.cells}
 
 
-async def test_status_and_explain_say_where_a_change_is_and_what_it_waits_for(fleet: Fleet) -> None:
+async def test_status_and_explain_say_where_a_change_is_and_what_it_waits_for(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
     commit = await fleet.raise_timeout()
     await fleet.syncs("dev")
     await fleet.settle()
@@ -132,7 +143,16 @@ async def test_status_and_explain_say_where_a_change_is_and_what_it_waits_for(fl
     assert web["web/staging"].pending.pull == 1
     assert [one.what for one in web["web/staging"].pending.waits] == ["0 of 1 approval"]
     assert (web["web/prod"].state, web["web/prod"].pending) == ("live", None)
+    status_command.show(found)
+    shown = capsys.readouterr().out
+    assert f"ok {commit[:7]}  healthy 0s" in shown and f"PR #1: {commit[:7]} raise che" in shown
+    assert "waits: 0 of 1 approval" in shown and "next: penstock explain web" in shown
+    assert shown.isascii(), "plain where it is no terminal"
     said = await explain.explain(fleet.world(), "web")
+    explain_command.show(said)
+    shown = capsys.readouterr().out
+    assert f'web: {commit[:7]} "raise checkout timeout to 20s" is live in dev, not yet in staging, not yet in prod.' in shown
+    assert "-> PR #1 open" in shown and "ok healthy in dev" in shown and ".. 0 of 1 approval" in shown
     assert said.next.startswith("0 of 1 approval on PR #1")
     await fleet.approve(await fleet.the_pull())
     await fleet.settle()

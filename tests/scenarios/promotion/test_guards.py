@@ -150,3 +150,47 @@ async def test_where_promotion_is_not_automatic_nothing_is_opened_until_asked(fl
     await fleet.raise_timeout()
     await fleet.syncs("dev")
     assert await fleet.settle() == []
+
+
+CONFIG = WEB.format("staging") + "config.yaml"
+
+
+async def test_the_guard_names_a_direct_edit_and_blocks_it_where_the_environment_is_protected(fleet: Fleet) -> None:
+    text = (await fleet.read(CONFIG)).replace("10s", "99s")
+    pull = await fleet.propose("developer", "hotfix", {CONFIG: text})
+    await fleet.settle()
+    told = "1 value would change in staging without having run healthy upstream"
+    assert await fleet.guard(pull) == ("success", told)
+    (comment,) = await fleet.forges["penstock"].comments(pull.number)
+    assert "| staging | ConfigMap/web `data.checkout_timeout` | gets a value that dev does not have |" in comment.body
+    await fleet.edit("protect", PIPELINE, "  - name: staging\n", "  - name: staging\n    protected: true\n")
+    await fleet.settle()
+    assert await fleet.guard(pull) == ("failure", told)
+    assert len(await fleet.forges["penstock"].comments(pull.number)) == 1
+
+
+async def test_the_guard_lets_through_what_runs_healthy_upstream_and_what_has_no_upstream(fleet: Fleet) -> None:
+    dev = WEB.format("dev") + "config.yaml"
+    first = await fleet.propose("developer", "to-dev", {dev: (await fleet.read(dev)).replace("10s", "30s")})
+    await fleet.settle()
+    assert (await fleet.guard(first))[1] == "every value that would change ran healthy upstream"
+    await fleet.raise_timeout()
+    same = await fleet.propose("developer", "same-as-dev", {CONFIG: (await fleet.read(CONFIG)).replace("10s", "20s")})
+    await fleet.settle()
+    assert (await fleet.guard(same))[1].startswith("1 value would change in staging"), "dev has it, but it did not run yet"
+    await fleet.syncs("dev")
+    await fleet.settle()
+    assert (await fleet.guard(same))[1] == "every value that would change ran healthy upstream"
+
+
+async def test_the_guard_sees_through_a_shared_base(fleet: Fleet) -> None:
+    base = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shared\ndata:\n  level: info\n"
+    files = {"base/kustomization.yaml": "resources:\n- config.yaml\n", "base/config.yaml": base}
+    for env in ("staging", "prod"):
+        path = WEB.format(env) + "kustomization.yaml"
+        files[path] = (await fleet.read(path)).replace("resources:\n", "resources:\n- ../../../../base\n")
+    await fleet.commit("a shared base", files)
+    pull = await fleet.propose("developer", "change-base", {"base/config.yaml": base.replace("info", "debug")})
+    await fleet.controller().once()
+    _, description = await fleet.guard(pull)
+    assert description == "2 values would change in staging, prod without having run healthy upstream"

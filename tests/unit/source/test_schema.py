@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -78,3 +80,15 @@ def test_a_difference_that_cannot_be_read_is_a_problem_at_its_line() -> None:
     text = HEAD + "spec:\n  environments: [{name: dev}]\n  differences:\n  - spec.replicas\n  - 'spec.a[b'\n"
     found = source.discover(MemoryTree({"penstock.yaml": text.encode(), "clusters/dev/kustomization.yaml": b"{}\n"}))
     assert [str(problem.where) for problem in found.problems if problem.severity == "error"] == ["penstock.yaml:7:5"]
+
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "pipeline.md"
+
+
+def test_every_field_is_on_the_reference_page_and_its_example_is_valid() -> None:
+    page = PAGE.read_text()
+    fields = {field for name in SCHEMA["$defs"] for field in SCHEMA["$defs"][name]["properties"]}
+    assert [field for field in sorted(fields) if field not in page] == []
+    for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        for document in yaml.safe_load_all(re.sub(r"until: (\S+)}", r"until: '\1'}", block)):
+            jsonschema_rs.validate(SCHEMA, document)
