@@ -25,7 +25,15 @@ def environment(tree: Tree, env: Environment, *, cache: render.Cache | None = No
     if env.kustomization is None:
         return render.build(tree, env.root)
     metadata = env.kustomization
-    return render.flux_build(tree, metadata.spec, name=metadata.name, namespace=metadata.namespace, cache=cache)
+    return render.flux_build(sourced(tree, env), metadata.spec, name=metadata.name, namespace=metadata.namespace, cache=cache)
+
+
+def sourced(tree: Tree, env: Environment) -> Tree:
+    """The part of the tree that Flux's source hands on: without what .sourceignore and its spec leave out."""
+    from penstock.controllers.ignoring import IgnoringTree
+
+    ignore = env.source.spec.get("ignore") if env.source is not None else None
+    return IgnoringTree(tree, ignore if isinstance(ignore, str) else None)
 
 
 def named(tree: Tree, name: str) -> Environment:

@@ -43,7 +43,8 @@ def everything(tree: Tree, where: str | None) -> Mapping[str, list[Traced]]:
             result[str(environment.name)] = tracing.build(tree, environment.root)
         else:
             flux = environment.kustomization
-            result[str(environment.name)] = tracing.flux_build(tree, flux.spec, name=flux.name, namespace=flux.namespace)
+            seen = build.sourced(tree, environment)
+            result[str(environment.name)] = tracing.flux_build(seen, flux.spec, name=flux.name, namespace=flux.namespace)
     if not result:
         raise errors.invalid(
             "there is no environment here",
