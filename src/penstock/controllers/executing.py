@@ -104,6 +104,13 @@ class Executor:
                 await self._established(members)
         return self.done
 
+    async def look(self, plan: Plan) -> tuple[ResourceId, ...]:
+        """Which objects applying would change; nothing is changed. Raises as `run` does."""
+        known, later = await self._sorted(plan)
+        ready = await self._validated(known, plan)
+        self.done.fail()
+        return tuple(sorted([each.wanted.id for each in ready] + [each.id for each in later]))
+
     async def _sorted(self, plan: Plan) -> tuple[list[Desired], list[Desired]]:
         """What can be validated now, and what needs this plan's own definitions (or roles) first."""
         brought = set(_brought_kinds(plan.changed))

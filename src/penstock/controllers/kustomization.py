@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -39,7 +40,11 @@ from penstock.ports.cluster import ApiResource, Cluster
 _log = logging.getLogger(__name__)
 DEPENDENCY_RETRY = timedelta(seconds=30)
 FIRST_RETRY = timedelta(seconds=1)
+FIGHT_ROUNDS, FIGHT_SECONDS = 5, 60.0
+"""So many changes of one object by others in so short a time are a fight: answering each at once would never end."""
 HAND_OVER_RETRY = timedelta(seconds=10)
+DRIFTED = "Drifted"
+"""Ours: there only while drift is reported instead of undone."""
 _LONG = 50
 """So many changed objects take long enough to validate to tell of it first."""
 _APPLIED = ("created", "configured", "deleted")
@@ -80,6 +85,16 @@ class Memory:
     interrupt: asyncio.Event = field(default_factory=asyncio.Event)
     """There is something newer to do than to wait."""
     failures: int = 0
+    touches: dict[ResourceId, deque[float]] = field(default_factory=dict)
+    """When others last changed an object back, newest last."""
+    fights: set[ResourceId] = field(default_factory=set)
+    """Objects that somebody keeps changing back: left to them until the next pass for another reason."""
+
+    def fought(self, id: ResourceId, now: float) -> bool:  # noqa: A002 - what the house calls it
+        """Count a change of somebody else's; whether it is one too many."""
+        times = self.touches.setdefault(id, deque(maxlen=FIGHT_ROUNDS))
+        times.append(now)
+        return len(times) == FIGHT_ROUNDS and now - times[0] < FIGHT_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +278,12 @@ class _Pass:
             self.changes += [Change(id=each.id, outcome="skipped") for each in plan.skipped]
             if len(plan.before) != len(self.inventory):
                 await self._widen(plan)
+            self.reporter.unmark(DRIFTED)
             return
+        if self._only_reports(plan):
+            await self._report_drift(plan, cluster)
+            return
+        self.reporter.unmark(DRIFTED)
         message = f"Detecting drift for revision {self.revision} with a timeout of {self._timeout()}"
         self._mark_progress(message)
         if len(plan.changed) > _LONG:
@@ -273,6 +293,24 @@ class _Pass:
             await self._in_time(executor.run(plan, lambda: self._widen(plan)))
         finally:
             self._tell_changes(executor.done)
+
+    def _only_reports(self, plan: Plan) -> bool:
+        """Whether this is drift of what was applied before, on a Kustomization that is to tell of it only."""
+        wanted = specs.annotations_of(self.manifest).get(flux.DRIFT, "").lower() == "report"
+        status = self.reporter.status
+        known = (status.get("lastAppliedRevision"), status.get("observedGeneration")) == (self.revision, self.reporter.generation)
+        return wanted and known and plan.before.manifest() == self.inventory.manifest()
+
+    async def _report_drift(self, plan: Plan, cluster: Cluster) -> None:
+        found = await Executor(cluster, self.about.view, self.about.clock, force=False).look(plan)
+        if not found:
+            self.reporter.unmark(DRIFTED)
+            return
+        message = "drifted: " + ", ".join(str(each) for each in found)
+        known = self.reporter.conditions.get(DRIFTED)
+        self.reporter.mark(DRIFTED, "True", "DriftDetected", message)
+        if known is None or known.message != message:
+            self._event("DriftDetected", message, error=True)
 
     async def _in_time(self, work: Any) -> None:
         try:

@@ -370,7 +370,7 @@ class Manager:
             return True
         return any(
             specs.annotations_of(manifest).get(mark) != specs.annotations_of(before).get(mark)
-            for mark in (flux.REQUESTED_AT, flux.PRUNE_CONSENT, flux.PRUNE_GUARD)
+            for mark in (flux.REQUESTED_AT, flux.PRUNE_CONSENT, flux.PRUNE_GUARD, flux.DRIFT)
         )
 
     def _wake_users(self, source: Key) -> None:
@@ -393,9 +393,21 @@ class Manager:
         actor.memory.touched.set()
         if drifted:
             self.metrics.drifts += 1
-            actor.poke()
+            if actor.memory.fought(id, self.clock.monotonic()):
+                self._leave_to_others(actor, id)
+            else:
+                actor.memory.fights.discard(id)
+                actor.poke()
         elif not actor.busy and self._checks_health(actor.key):
             actor.poke()
+
+    def _leave_to_others(self, actor: _Actor, id: ResourceId) -> None:  # noqa: A002
+        manifest = self._seen.get(actor.key)
+        if id in actor.memory.fights or manifest is None:
+            return
+        actor.memory.fights.add(id)
+        text = f"{id} is changed back again and again by somebody else: drift of it is undone at the interval only"
+        self._events.emit(manifest, "DriftFight", text, error=True)
 
     def _checks_health(self, key: Key) -> bool:
         spec = (self._seen.get(key) or {}).get("spec") or {}

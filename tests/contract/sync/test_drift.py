@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 
 async def test_a_changed_value_is_set_back(world, namespaced):
     await world.synced({"a.yaml": namespaced("a")})
@@ -58,3 +60,51 @@ async def test_an_object_marked_reconcile_disabled_keeps_its_drift(world, namesp
     await world.patch("ConfigMap", "a", {"metadata": {"annotations": mark}, "data": {"k": "kept"}}, manager="somebody")
     await world.until_applied(world.push({"a.yaml": namespaced("a", "2")}))
     assert (await world.get("ConfigMap", "a"))["data"] == {"k": "kept"}
+
+
+async def test_a_kustomization_can_only_report_drift(world, namespaced):
+    from penstock.model import condition as conditions
+    from penstock.model import flux
+
+    await world.synced({"a.yaml": namespaced("a")}, annotations={flux.DRIFT: "report"})
+    await world.patch("ConfigMap", "a", {"data": {"k": "by hand"}}, manager="somebody")
+
+    async def told():
+        found = conditions.parse((await world.status())["conditions"]).get("Drifted")
+        return found is not None and f"ConfigMap/{world.namespace}/a" in found.message and "by hand" not in found.message
+
+    await world.until(told, "the drift is told", 10)
+    assert (await world.get("ConfigMap", "a"))["data"] == {"k": "by hand"}
+    await world.until_applied(world.push({"a.yaml": namespaced("a", "2")}))
+    assert (await world.get("ConfigMap", "a"))["data"] == {"k": "2"}
+    assert conditions.parse((await world.status())["conditions"]).get("Drifted") is None
+
+
+async def test_a_fight_over_an_object_ends_instead_of_going_on_for_ever(world, namespaced):
+    """Another controller that sets its value back at once would otherwise have us both write without end."""
+    await world.synced({"a.yaml": namespaced("a")})
+    kind = await world.cluster.resource("", "ConfigMap")
+    rounds = 0
+
+    async def fighter():
+        nonlocal rounds
+        listed = await world.cluster.list(kind, world.namespace)
+        await world.patch("ConfigMap", "a", {"data": {"k": "mine"}}, manager="fighter")
+        async for event in world.cluster.watch(kind, world.namespace, resource_version=listed.resource_version):
+            if event.kind == "MODIFIED" and event.object["data"]["k"] == "1":
+                rounds += 1
+                await world.patch("ConfigMap", "a", {"data": {"k": "mine"}}, manager="fighter")
+
+    task = asyncio.create_task(fighter())
+    try:
+
+        async def noticed():
+            events = await world.cluster.resource("", "Event")
+            found = (await world.cluster.list(events, world.namespace)).items
+            return any(each["reason"] == "DriftFight" for each in found)
+
+        await world.until(noticed, "the fight is told of", 20)
+        await world.settled()
+        assert 3 <= rounds <= 8
+    finally:
+        task.cancel()
