@@ -7,9 +7,11 @@ acknowledged, every pull request, review and merge.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -189,13 +191,38 @@ async def serve(
 ) -> AsyncIterator[Server]:
     """Run the forge on 127.0.0.1; port 0 takes a free one. `teams` is owner -> team -> members.
 
-    Raises RefusedError(code='PortInUse') when the port is taken.
+    Raises RefusedError(code='PortInUse') when the port is taken, RefusedError(code='StateInUse') when the folder is.
     """
+    with _alone(state):
+        async with _serve(state, port, users, teams or {}) as server:
+            yield server
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Two servers on one folder would not know of each other's merges. The lock ends with its process, however that ends."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(state / "forge.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what = f"another process serves the sandbox forge in {state}"
+            raise RefusedError(what, "stop it first, or use another folder", code="StateInUse") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@asynccontextmanager
+async def _serve(
+    state: Path, port: int, users: Sequence[str], teams: Mapping[str, Mapping[str, Sequence[str]]]
+) -> AsyncIterator[Server]:
     store = Store(state)
     try:
         for user in users:
             store.add_user(user)
-        for org, named in (teams or {}).items():
+        for org, named in teams.items():
             for team, members in named.items():
                 store.set_team(org, team, members)
         server = Server(state, store)

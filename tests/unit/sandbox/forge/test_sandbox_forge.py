@@ -311,6 +311,16 @@ async def test_a_taken_port_is_said_plainly(tmp_path: Path) -> None:
     assert refused.value.code == "PortInUse"
 
 
+async def test_one_folder_has_one_server(tmp_path: Path) -> None:
+    async with forge.serve(tmp_path / "forge"):
+        with pytest.raises(RefusedError) as refused:
+            async with forge.serve(tmp_path / "forge"):
+                pass
+    assert refused.value.code == "StateInUse"
+    async with forge.serve(tmp_path / "forge"):
+        pass
+
+
 async def test_tokens_and_everything_else_survive_a_restart(tmp_path: Path) -> None:
     async with fleet(tmp_path) as server:
         head = await proposed(server, tmp_path)
