@@ -35,6 +35,7 @@ class BlockArranger:
     def _arrange_block(self, old: Mapping | Sequence, new: Mapping | Sequence, plan: Plan, drops_head: DropsHead) -> None:
         starts, stops = layout.leads(self.text, old), layout.ends(old)
         kept = {step.index for step in plan if isinstance(step, Keep)}
+        followed: set[int] = set()
         run: list[Add] = []
         previous = -1
         for step in [*plan, None]:
@@ -42,12 +43,13 @@ class BlockArranger:
                 run.append(step)
                 continue
             if run:
+                followed.add(previous)
                 self._insert(old, new, starts, stops, previous, run, next_stays=previous + 1 in kept)
                 run = []
             previous = step.index if step is not None else previous
         for index in range(len(starts)):
             if index not in kept:
-                self._delete(old, starts, stops, index, kept, drops_head)
+                self._delete(old, starts, stops, index, kept, followed, drops_head)
 
     def _insert(
         self,
@@ -66,6 +68,9 @@ class BlockArranger:
             return
         lines = self._lines(old, new, run, at)
         where = self._foot_end(line_end(self.text, stops[previous]), at)
+        if self._keeps_blank(old, previous):
+            while not lines[0]:
+                lines.pop(0)
         gap = layout.blank_below(self.text, where)
         above = next((index for index, line in enumerate(lines) if line), 0)
         below = self._gap_below(new, run[-1].index)
@@ -179,6 +184,7 @@ class BlockArranger:
         stops: list[int],
         index: int,
         kept: set[int],
+        followed: set[int],
         drops_head: DropsHead,
     ) -> None:
         text, lead, stop = self.text, starts[index], line_end(self.text, stops[index])
@@ -212,11 +218,20 @@ class BlockArranger:
                 stop = line_end(text, stop + 1)
             self.draft.splice(start, stop + 1, "")
             return
+        before = max(position for position in kept if position < index)
+        if before not in followed and self._keeps_blank(old, before):
+            for _ in range(layout.blank_below(text, stop)):
+                stop = line_end(text, stop + 1)
         blank = layout.blank_above(text, start, floor)
         if blank and (layout.blank_below(text, stop) or stop >= len(text) - 1):
             for _ in range(blank):
                 start = line_start(text, start - 1)
         self.draft.splice(max(start - 1, 0), stop, "")
+
+    def _keeps_blank(self, old: Mapping | Sequence, index: int) -> bool:
+        """Whether an entry ends with a `|+`: blank lines that come to stand below it would become part of its value."""
+        last = last_leaf(old.entries[index].value if isinstance(old, Mapping) else old.items[index])
+        return kept_blank(self.text, last)
 
     def _gone(self, comments: str) -> bool:
         """Whether these comment lines were in the base and are no longer in the source."""
@@ -295,9 +310,14 @@ def swallowed(draft: Draft, new: Entry | Node, end: int) -> int:
     last = new.value if isinstance(new, Entry) else new
     while isinstance(last, Mapping | Sequence) and not last.flow and (last.entries if isinstance(last, Mapping) else last.items):
         last = last.entries[-1].value if isinstance(last, Mapping) else last.items[-1]
-    if isinstance(last, Scalar) and last.style in ("|", ">"):
-        header = draft.source.text[last.content : last.end].partition("\n")[0]
-        if "+" in header.partition("#")[0]:
-            for _ in range(layout.blank_below(draft.text, end)):
-                end = line_end(draft.text, end + 1)
+    if kept_blank(draft.source.text, last):
+        for _ in range(layout.blank_below(draft.text, end)):
+            end = line_end(draft.text, end + 1)
     return end
+
+
+def kept_blank(text: str, node: Node) -> bool:
+    """Whether a value is a block whose blank lines at the end count (`|+`)."""
+    if not isinstance(node, Scalar) or node.style not in ("|", ">"):
+        return False
+    return "+" in text[node.content : node.end].partition("\n")[0].partition("#")[0]

@@ -88,10 +88,8 @@ def comment_behind(text: str, end: int) -> str:
 
 
 def dash(text: str, sequence: Sequence, index: int) -> int:
-    """The offset of a block list item's '-'."""
+    """The offset of a block list item's '-', also when items before it were left out."""
     first = text.index("-", sequence.content)
-    if index == 0:
-        return first
     at = column(text, first)
     start = line_start(text, sequence.items[index].start)
     while start > first:
