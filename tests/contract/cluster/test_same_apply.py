@@ -126,6 +126,9 @@ async def test_what_does_not_fit_the_schema_is_refused(twins: Twins) -> None:
 async def test_apply_wants_a_manager_and_a_matching_object(twins: Twins) -> None:
     await twins.same("PATCH", CM, config_map(), "application/apply-patch+yaml")
     await twins.apply(CM, config_map() | {"metadata": {"name": "other"}})
+    await twins.apply(CM, {"metadata": {"name": "thing"}})
+    await twins.apply(CM, config_map() | {"kind": "Secret"})
+    await twins.apply(CM, config_map() | {"apiVersion": "v2"})
     await twins.apply(CM, config_map(managedFields=[{"manager": "x"}]))
     await twins.apply(CM, config_map(resourceVersion="1"))
     await twins.apply(CM.replace("{ns}", "nowhere"), config_map())

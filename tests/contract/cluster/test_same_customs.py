@@ -263,3 +263,31 @@ async def test_a_bad_definition_is_refused_with_the_same_fields_named(twins: Twi
     fields = [{cause["field"] for cause in answer.body["details"]["causes"]} for answer in (ours, theirs)]
     assert fields[0] <= fields[1]
     assert fields[0]
+
+
+async def test_an_object_is_the_same_in_every_version(twins: Twins) -> None:
+    group = f"{twins.real.namespace}.example.com"
+    body = definition(group)
+    [first] = body["spec"]["versions"]
+    body["spec"]["versions"] = [first, {**first, "name": "v1beta1", "storage": False}]
+    new, old = (f"/apis/{group}/{version}/namespaces/{{ns}}/widgets" for version in ("v1", "v1beta1"))
+    try:
+        for client in (twins.sandbox, twins.real):
+            await client.ok("POST", CRDS, body)
+            await established(client, f"widgets.{group}")
+
+            async def served(client: Client = client) -> bool:
+                return all([(await client.call("GET", path)).status == 200 for path in (new, old)])
+
+            await client.until(served, "both versions to be served")
+        await twins.same("POST", old, widget(old, spec={"size": 1}))
+        await twins.same("GET", f"{new}/w")
+        await twins.same("GET", old)
+        await twins.apply(f"{new}/w", widget(new, spec={"size": 2, "mode": "fast"}), "one")
+        await twins.apply(f"{new}/w", widget(new, spec={"size": 2, "mode": "fast"}), "one", force="true")
+        await twins.apply(f"{old}/w", widget(old, spec={"size": 2}), "one")
+        await twins.same("PATCH", f"{old}/w", {"spec": {"name": "abc"}}, MERGE)
+        await twins.same("GET", f"{new}/w")
+        await twins.same("POST", old, widget(new, "x", spec={"size": 1}))
+    finally:
+        await twins.real.ok("DELETE", f"{CRDS}/widgets.{group}")

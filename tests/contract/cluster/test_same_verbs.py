@@ -53,6 +53,19 @@ async def test_creating_twice_is_a_conflict(twins: Twins) -> None:
 
 async def test_bodies_that_are_something_else_are_refused(twins: Twins) -> None:
     await twins.same("POST", CMS, config_map(metadata={"namespace": "elsewhere"}))
+    await twins.same("POST", CMS, config_map() | {"kind": "Service"})
+    await twins.same("POST", DEPLOYS, deployment() | {"apiVersion": "apps/v1beta1", "kind": "Deployment"})
+    await twins.same("POST", DEPLOYS, config_map())
+    await twins.same("POST", CM, config_map())
+    for method, path, body, kind in (
+        ("POST", CMS, "{{{", "application/json"),
+        ("POST", CMS, "[]", "application/json"),
+        ("POST", CMS, "", "application/json"),
+        ("PATCH", CM, "{{{", "application/apply-patch+yaml"),
+    ):
+        for client in (twins.sandbox, twins.real):
+            answer = await client.call(method, path, body, kind, fieldManager="x")
+            assert (answer.status, answer.body["reason"]) == (400, "BadRequest"), (client.name, body)
     await twins.same("POST", CMS, config_map(metadata={"resourceVersion": "5"}))
     await twins.same("POST", CMS, {"metadata": {}})
     await twins.same("POST", CMS, config_map(data={"a": 1}))

@@ -194,6 +194,12 @@ class Api:
 
     def apply(self, call: Call, config: Mapping[str, Any], *, force: bool) -> Manifest:
         """Server-side apply: create or merge, with the fields of this manager recorded."""
+        if isinstance(config, Mapping) and (config.get("apiVersion"), config.get("kind")) != (
+            call.kind.api_version,
+            call.kind.kind,
+        ):
+            group, _, version = str(config.get("apiVersion") or "").rpartition("/")
+            raise status.bad_request(f"invalid object type: {group}/{version}, Kind={config.get('kind') or ''}")
         manifest = self._body(call, config)
         if (config.get("metadata") or {}).get("managedFields"):
             raise status.bad_request("metadata.managedFields must be nil")
@@ -378,12 +384,8 @@ class Api:
         kind = call.kind
         if not isinstance(body, Mapping):
             raise status.bad_request("the body is not an object")
-        sent_version, sent_kind = body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind
-        if (sent_version, sent_kind) != (kind.api_version, kind.kind):
-            raise status.bad_request(
-                f'{sent_kind} in version "{sent_version}" cannot be handled as a {kind.kind}: '
-                f"expected {kind.api_version}, Kind={kind.kind}"
-            )
+        if why := _another_kind(kind, body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind):
+            raise status.bad_request(why)
         metadata = body.get("metadata")
         if metadata is not None and not isinstance(metadata, Mapping):
             raise status.bad_request("metadata is not an object")
@@ -480,6 +482,20 @@ _PROTECTED = {"persistentvolumeclaims": "kubernetes.io/pvc-protection", "persist
 _RETURNS_DELETED = frozenset(
     {"pods", "services", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "podtemplates", "resourcequotas"}
 )
+
+
+def _another_kind(kind: Kind, api_version: Any, name: Any) -> str | None:
+    """Why an object that says it is of this version and kind is not one of ours, in the words of the API."""
+    if name == kind.kind:
+        if api_version == kind.api_version:
+            return None
+        return f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
+    version = str(api_version).rpartition("/")[2]
+    package = kind.group.partition(".")[0] or "core"
+    return (
+        f'{name} in version "{version}" cannot be handled as a {kind.kind}: '
+        f"converting ({version}.{name}) to ({package}.{kind.kind}): unknown conversion"
+    )
 
 
 def _held(kind: Kind, manifest: Mapping[str, Any]) -> bool:

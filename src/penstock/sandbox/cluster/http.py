@@ -324,7 +324,9 @@ async def body_of(request: web.Request, kind: Kind | None = None) -> Any:
     if "protobuf" in request.content_type:
         return _protobuf(raw, kind)
     if not raw.strip():
-        return {}
+        if request.method == "DELETE":
+            return {}
+        raise status.bad_request("couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)")
     try:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError as error:

@@ -80,6 +80,7 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
+BODIES["Thing"] = ("example.com", {"spec": {"a": 1, "b": ["x"], "c": {"x": "a"}}})
 ODD = [None, True, 0, -1, 1.5, "", "x", "£\x00", [], {}, [None], [[]], {"": None}, {"a": {"b": []}}, 2**70, "9" * 300]
 
 
@@ -133,6 +134,10 @@ async def _storm(store: Store, name: str, dice: random.Random) -> tuple[int, int
     api.create(Call(kind=namespaces), {"metadata": {"name": "ns"}})
     group, sound = BODIES[name]
     sound = {**sound, "metadata": {"name": "thing", "labels": {"a": "b"}, **sound.get("metadata", {})}}
+    if name == "Thing":
+        definitions = api.registry.by_kind("apiextensions.k8s.io", "CustomResourceDefinition")
+        assert definitions is not None
+        api.create(Call(kind=definitions), BODIES["CustomResourceDefinition"][1])
     kind = api.registry.by_kind(group, name)
     assert kind is not None
     stored = refused = 0
@@ -145,7 +150,7 @@ async def _storm(store: Store, name: str, dice: random.Random) -> tuple[int, int
                 if way == 0:
                     api.create(Call(kind=kind, namespace=call.namespace), body)
                 elif way == 1:
-                    api.apply(call, body, force=True)
+                    api.apply(call, {**body, "apiVersion": kind.api_version, "kind": kind.kind}, force=True)
                 elif way == 2:
                     api.patch(call, dice.choice(["merge", "strategic"]), body)
                 else:
