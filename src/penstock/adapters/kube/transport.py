@@ -11,6 +11,7 @@ import collections
 import contextlib
 import random
 import socket
+import weakref
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -39,6 +40,7 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._opening: set[asyncio.Future[ResponseHandler]] = set()
+        self._opened: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
 
     async def _create_connection(
         self,
@@ -48,12 +50,26 @@ class _Connector(aiohttp.TCPConnector):
     ) -> ResponseHandler:
         opening = asyncio.ensure_future(super()._create_connection(req, traces, timeout))
         self._opening.add(opening)
-        opening.add_done_callback(self._opening.discard)
+        opening.add_done_callback(self._opened_one)
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_dropped)
             raise
+
+    def _opened_one(self, opening: asyncio.Future[ResponseHandler]) -> None:
+        self._opening.discard(opening)
+        if not opening.cancelled() and opening.exception() is None and (transport := opening.result().transport) is not None:
+            self._opened.add(transport)
+
+    async def end(self) -> None:
+        """Drop what still says goodbye to the server: a polite TLS end would outlive the event loop."""
+        for transport in list(self._opened):
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
+        # a transport closes its socket in the loop's next round
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def settle(self) -> None:
         """Wait for the connections that are opening, not longer than they should take."""
@@ -89,6 +105,8 @@ class Transport:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        if self._connector is not None:
+            await self._connector.end()
 
     async def request(
         self,
