@@ -7,7 +7,7 @@ forge there are still Git and the clusters, without a cluster there is still eve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -19,16 +19,21 @@ from penstock.merge.outcome import Choice
 from penstock.model import errors
 from penstock.model.resource import Manifest
 from penstock.model.values import CommitId, EnvName
+from penstock.ports.clock import Clock
 from penstock.ports.cluster import ApiResource, Cluster, ObjectList
-from penstock.ports.forge import CommitStatus, PullRequest, Review
+from penstock.ports.forge import CommitStatus, Forge, PullRequest, Review
 from penstock.promote import records, text
 
 __all__ = ["Case", "Look", "Lookout", "Promotion"]
 
 CLUSTER_SECONDS = 4.0
 """How long a cluster may take for an answer before it counts as silent."""
-FORGE_SECONDS = 10.0
-"""How long a look may take before it is tried without the forge."""
+FORGE_SECONDS = 6.0
+"""The same for the forge."""
+GIT_SECONDS = 8.0
+"""The same for the Git server."""
+ALONE_SECONDS = 15.0
+"""How long whoever was silent is not asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +71,12 @@ class Lookout:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._git = Patience("the Git server", world.clock, GIT_SECONDS)
+        self._forge = cast("Forge", _Forge(world.forge, world.clock))
         self._clusters: dict[EnvName, Cluster] = {
-            name: cast("Cluster", Impatient(cluster, CLUSTER_SECONDS)) for name, cluster in world.clusters.items()
+            name: cast("Cluster", _Cluster(cluster, world.clock)) for name, cluster in world.clusters.items()
         }
-        self._looking = status.surveyor(replace(world, clusters=self._clusters))
+        self._looking = status.surveyor(replace(world, clusters=self._clusters, forge=self._forge))
         self._blind = _without_forge(self._looking)
         self._before: tuple[object, status.Status] | None = None
 
@@ -85,15 +92,17 @@ class Lookout:
     async def look(self) -> Look:
         """Look now. Raises RemoteError only when there is nothing to look at, not even in the local mirror."""
         looking = self._looking
-        problems: tuple[str, ...] = ()
+        problems: list[str] = []
         try:
-            async with asyncio.timeout(FORGE_SECONDS):
-                survey = await looking.survey()
-        except (TimeoutError, errors.RemoteError) as error:
-            said = error.what if isinstance(error, errors.RemoteError) else f"no answer within {FORGE_SECONDS:.0f} s"
-            problems = (f"Git and forge cannot be asked ({said}): pull requests are not known, commits may be old",)
+            await self._git.within(self._world.repo.fetch)
+        except errors.RemoteError as error:
+            problems.append(f"the Git server cannot be asked ({error.what}): commits may be old")
+        try:
+            survey = await looking.survey(fetch=False)
+        except errors.RemoteError as error:
             looking = self._blind
             survey = await looking.survey(fetch=False)
+            problems.append(f"the forge cannot be asked ({error.what}): pull requests are not known")
         found = await asyncio.to_thread(self._status, looking, survey)
         return Look(
             status=found,
@@ -102,7 +111,7 @@ class Lookout:
             silent={
                 name: self._world.cluster_problems.get(name, seen.problem) for name, seen in survey.seen.items() if seen.problem
             },
-            problems=problems,
+            problems=tuple(problems),
         )
 
     def _status(self, looking: Surveyor, survey: Survey) -> status.Status:
@@ -114,7 +123,7 @@ class Lookout:
 
     async def promotion(self, number: int, look: Look) -> Promotion:
         """One pull request. Raises RefusedError(code='NotFound') for one that is no promotion."""
-        forge = self._world.forge
+        forge = self._forge
         try:
             pull = await forge.pull(number)
         except errors.RefusedError as error:
@@ -172,13 +181,42 @@ def _without_forge(looking: Surveyor) -> Surveyor:
     return blind
 
 
-class Impatient:
-    """The reading half of a cluster, where no answer in time is an answer: it does not answer."""
+class Patience:
+    """How long somebody is waited for: no answer in time is an answer, and then they are left alone a while.
 
-    def __init__(self, cluster: Cluster, seconds: float) -> None:
+    Otherwise every look would wait for whoever is silent, and what the others do would be seen late.
+    """
+
+    def __init__(self, who: str, clock: Clock, seconds: float) -> None:
+        self._who = who
+        self._clock = clock
+        self._seconds = seconds
+        self._alone_until = float("-inf")
+        self._said = errors.TransientError(f"{who} did not answer within {seconds:.0f} s", code="NoAnswer")
+
+    async def within[T](self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What the call returns. Raises TransientError, at once where there was no answer just now."""
+        if self._clock.monotonic() < self._alone_until:
+            raise self._said
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await call()
+        except TimeoutError:
+            said = errors.TransientError(f"{self._who} did not answer within {self._seconds:.0f} s", code="NoAnswer")
+        except errors.TransientError as error:
+            said = error
+        self._alone_until = self._clock.monotonic() + ALONE_SECONDS
+        self._said = errors.TransientError(said.what, said.hint, said.code, said.status)
+        raise said from None
+
+
+class _Cluster:
+    """The reading half of a cluster, with patience."""
+
+    def __init__(self, cluster: Cluster, clock: Clock) -> None:
         self.name = cluster.name
         self._cluster = cluster
-        self._seconds = seconds
+        self._within = Patience(cluster.name, clock, CLUSTER_SECONDS).within
 
     async def resource(self, group: str, kind: str, version: str | None = None) -> ApiResource | None:
         return await self._within(lambda: self._cluster.resource(group, kind, version))
@@ -205,9 +243,28 @@ class Impatient:
             )
         )
 
-    async def _within[T](self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await call()
-        except TimeoutError:
-            raise errors.TransientError(f"{self.name} did not answer within {self._seconds:.0f} s", code="NoAnswer") from None
+
+class _Forge:
+    """The reading half of a forge, with patience."""
+
+    def __init__(self, forge: Forge, clock: Clock) -> None:
+        self._forge = forge
+        self._within = Patience("the forge", clock, FORGE_SECONDS).within
+
+    async def whoami(self) -> str:
+        return await self._within(self._forge.whoami)
+
+    async def pulls(self, *, state: Literal["open", "closed", "all"] = "open", head: str = "") -> Sequence[PullRequest]:
+        return await self._within(lambda: self._forge.pulls(state=state, head=head))
+
+    async def pull(self, number: int) -> PullRequest:
+        return await self._within(lambda: self._forge.pull(number))
+
+    async def reviews(self, number: int) -> Sequence[Review]:
+        return await self._within(lambda: self._forge.reviews(number))
+
+    async def statuses(self, sha: CommitId) -> Sequence[CommitStatus]:
+        return await self._within(lambda: self._forge.statuses(sha))
+
+    async def team_members(self, team: str) -> Sequence[str]:
+        return await self._within(lambda: self._forge.team_members(team))

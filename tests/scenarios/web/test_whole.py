@@ -34,7 +34,7 @@ def cell(tab: Page, app: str, environment: str) -> Locator:
 
 
 async def test_a_change_goes_from_commit_to_prod_by_clicks_only(chromium: Browser, whole: browsing.Whole) -> None:
-    async with browsing.visit(chromium, whole.page) as tab:
+    async with browsing.visit(chromium, whole.page, refused=True) as tab:
         for environment in ENVIRONMENTS:
             await expect(cell(tab, "web", environment)).to_contain_text("healthy", timeout=PATIENCE_MS)
         commit = await whole.push(IMAGE, SUBJECT)
@@ -49,6 +49,23 @@ async def test_a_change_goes_from_commit_to_prod_by_clicks_only(chromium: Browse
             assert await _image(whole.running.world.clusters[EnvName(target)]) == "9.9.9"
         await _log_tells(tab, whole, commit)
         await _environment_tells(tab, whole)
+        await _a_late_approval_is_refused(tab, whole)
+
+
+async def _a_late_approval_is_refused(tab: Page, whole: browsing.Whole) -> None:
+    """A form from before the merge, sent after it."""
+    merged = (await whole.running.world.forge.pulls(state="closed"))[0]
+    status, answer = await tab.evaluate(
+        """async ([number, head]) => {
+            const csrf = document.querySelector("[name=csrf]").value;
+            const body = new URLSearchParams({csrf, head, login: "reviewer", decision: "approved"});
+            const answer = await fetch(`/promotion/${number}/review`, {method: "POST", body});
+            return [answer.status, await answer.text()];
+        }""",
+        [merged.number, merged.head_sha],
+    )
+    assert status == 409
+    assert f"#{merged.number} is merged already" in answer
 
 
 async def _read_and_approve(tab: Page, whole: browsing.Whole, source: str, target: str) -> None:
@@ -147,11 +164,12 @@ async def test_a_decision_counts_only_for_what_was_looked_at_and_once(chromium: 
 
 
 @contextlib.asynccontextmanager
-async def silent_cluster() -> AsyncIterator[str]:
-    """The address of something that takes connections and never answers."""
+async def silent_cluster(asked: list[str]) -> AsyncIterator[str]:
+    """The address of something that takes connections, which are counted, and never answers."""
     gone = asyncio.Event()
 
     async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append("asked")
         await gone.wait()
         writer.close()
 
@@ -165,12 +183,17 @@ async def silent_cluster() -> AsyncIterator[str]:
 
 
 async def _text(page: serving.WebPage, path: str) -> str:
+    """A page, once it is not still asking; each answer comes soon, whoever is silent."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         async with session.get(page.sign_in_url):
             pass
-        async with asyncio.timeout(10), session.get(page.url + path) as answer:
-            assert answer.status == 200
-            return await answer.text()
+        async with asyncio.timeout(60):
+            while True:
+                async with asyncio.timeout(10), session.get(page.url + path) as answer:
+                    assert answer.status == 200
+                    text = await answer.text()
+                if "still asking" not in text:
+                    return text
 
 
 async def _world_with_a_silent_prod(whole: browsing.Whole, address: str, stack: contextlib.AsyncExitStack) -> World:
@@ -191,8 +214,9 @@ async def _world_with_a_silent_prod(whole: browsing.Whole, address: str, stack: 
 
 async def test_a_cluster_that_does_not_answer_is_unknown_and_the_others_are_shown(whole: browsing.Whole, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(lookout, "CLUSTER_SECONDS", 0.5)
+    asked: list[str] = []
     async with contextlib.AsyncExitStack() as stack:
-        address = await stack.enter_async_context(silent_cluster())
+        address = await stack.enter_async_context(silent_cluster(asked))
         world = await _world_with_a_silent_prod(whole, address, stack)
         async with serving.serve(world, port=0, token=TOKEN) as page:
             text = await _text(page, "/")
@@ -200,6 +224,11 @@ async def test_a_cluster_that_does_not_answer_is_unknown_and_the_others_are_show
             assert text.count('<td role="cell" class="unknown">') == 3
             assert text.count('<td role="cell" class="live">') + text.count('class="moving">') >= 6
             assert "did not answer within" in await _text(page, "/environment/prod")
+            # It is left alone for a while: nobody waits for it again at every look.
+            before = len(asked)
+            page.poke()
+            assert "the cluster of prod does not answer" in await _text(page, "/")
+            assert len(asked) == before
 
 
 async def test_a_forge_that_is_gone_leaves_git_and_clusters_to_be_seen(whole: browsing.Whole) -> None:
@@ -209,7 +238,7 @@ async def test_a_forge_that_is_gone_leaves_git_and_clusters_to_be_seen(whole: br
         world = dataclasses.replace(whole.running.world, forge=gone)
         async with serving.serve(world, port=0, token=TOKEN) as page:
             text = await _text(page, "/")
-            assert "Git and forge cannot be asked" in text
+            assert "the forge cannot be asked" in text
             assert text.count('<th scope="row"') == 3
             assert sandbox.BOT not in text
 

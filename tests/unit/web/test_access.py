@@ -44,6 +44,15 @@ async def test_a_stranger_is_told_nothing(served: Served, method: str, path: str
     assert not [secret for secret in SECRETS if secret in text]
 
 
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("path", [path.partition("?")[0] for path in ROUTES.values()])
+async def test_no_other_method_leads_around_the_door(served: Served, method: str, path: str) -> None:
+    async with served.http.request(method, served.url + path, allow_redirects=False) as answer:
+        text = await answer.text()
+    assert answer.status == 401
+    assert not [secret for secret in SECRETS if secret in text]
+
+
 @pytest.mark.parametrize("path", ["//", "/%2e%2e/", "/-/../", "/-/%2e%2e/", "/healthz/../", "/HEALTHZ", "/-/x/../../app/web"])
 async def test_no_spelling_of_a_path_leads_around_the_door(served: Served, path: str) -> None:
     import yarl
