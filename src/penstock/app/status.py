@@ -133,7 +133,7 @@ def of(looking: Surveyor, survey: Survey, *, name: str = "") -> Status:
         # The remainder is shown only where something is going on: it is no app.
         rows=tuple(row for row in rows if row.unit != REMAINDER or any(cell.pending for cell in row.cells)),
         now=survey.now,
-        problems=(*silent, *(str(one) for one in repository.problems if one.severity == "error")),
+        problems=(*silent, *survey.faults, *(str(one) for one in repository.problems if one.severity == "error")),
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from penstock.controllers.promotion_cases import LABEL, STATUS_PREFIX, SUPERSEDED, Asked, Case, Survey, branch_of
+from penstock.controllers.promotion_cases import LABEL, STATUS_PREFIX, SUPERSEDED, Asked, Case, Survey, branch_of, fault
 from penstock.controllers.promotion_guard import Guard
 from penstock.controllers.promotion_merges import Recorder
 from penstock.controllers.promotion_survey import Surveyor
@@ -117,6 +117,11 @@ class Controller:
                 failures += 1
                 pause = min(_FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10), _LONGEST_PAUSE_SECONDS)
                 _log.warning("promotion: %s", error.what)
+            except Exception as error:
+                # A bug of ours must not end what keeps the clusters in sync beside us.
+                failures += 1
+                pause = min(_FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10), _LONGEST_PAUSE_SECONDS)
+                _log.error("promotion: %s", fault(error))
             await self._sleep(pause)
 
     def _pause(self, report: Report) -> float:

@@ -5,6 +5,7 @@ In: nothing. Out: types that surveying fills, the controller acts on, and `statu
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -82,6 +83,8 @@ class Survey:
     cases: tuple[Case, ...] = ()
     others: tuple[PullRequest, ...] = ()
     """Open pull requests to the main branch that are not promotions."""
+    faults: tuple[str, ...] = ()
+    """Units that could not be planned or judged: bugs of ours, which hold nobody else up."""
 
     def case(self, target: str, unit: str) -> Case | None:
         return next((one for one in self.cases if one.target.name == target and one.unit == unit), None)
@@ -113,3 +116,10 @@ class Planned:
 def branch_of(target: str, unit: str) -> str:
     """The one branch of a target and unit."""
     return f"{BRANCHES}{target}/{unit}"
+
+
+def fault(error: BaseException) -> str:
+    """A bug of ours for the log: its kind and where it happened, without its words, which may hold values of files."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = " < ".join(f"{frame.filename.rpartition('/penstock/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}"

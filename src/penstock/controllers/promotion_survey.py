@@ -7,17 +7,30 @@ pipeline that has something to promote or something left over.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from penstock import source
-from penstock.controllers.promotion_cases import BRANCHES, NAME, SUPERSEDED, Asked, Case, Forged, Planned, Survey, branch_of
+from penstock.controllers.promotion_cases import (
+    BRANCHES,
+    NAME,
+    SUPERSEDED,
+    Asked,
+    Case,
+    Forged,
+    Planned,
+    Survey,
+    branch_of,
+    fault,
+)
 from penstock.controllers.promotion_history import History
 from penstock.controllers.promotion_judging import Judge
 from penstock.controllers.promotion_rendering import Renderer, Seen, look
 from penstock.merge.outcome import Choice, Conflict
-from penstock.model.errors import RefusedError
+from penstock.model.errors import PenstockError, RefusedError
 from penstock.model.pipeline import Environment, Repository
 from penstock.model.values import CommitId, EnvName
 from penstock.ports.clock import Clock
@@ -27,6 +40,7 @@ from penstock.ports.repo import Repo
 from penstock.promote import change, deciding, records, text
 
 _PLANS = 4096
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,16 +77,22 @@ class Surveyor:
         for pull in opened:
             if pull.head.startswith(BRANCHES):
                 pulls.setdefault(pull.head, pull)
-        planned = await asyncio.to_thread(self.plan, repository, tip, pulls, asked)
+        faults: list[str] = []
+        planned = await asyncio.to_thread(self.plan, repository, tip, pulls, asked, faults)
         forged = [await self._ask_forge(one, pulls, tip) for one in planned]
         teams = await self._teams(repository)
         others = tuple(pull for pull in opened if not pull.head.startswith(BRANCHES))
         survey = Survey(tip=tip, repository=repository, seen=seen, now=self.clock.now(), login=login, others=others)
 
         def judge_all() -> tuple[Case, ...]:
-            return tuple(self.judge.judge(survey, *one, teams, asked) for one in zip(planned, forged, strict=True))
+            found = []
+            for plan, told in zip(planned, forged, strict=True):
+                with _fenced(plan.unit, plan.pair, faults):
+                    found.append(self.judge.judge(survey, plan, told, teams, asked))
+            return tuple(found)
 
-        return replace(survey, cases=await asyncio.to_thread(judge_all))
+        cases = await asyncio.to_thread(judge_all)
+        return replace(survey, cases=cases, faults=tuple(faults))
 
     def tip(self) -> CommitId:
         """The main branch. Raises RefusedError when there is none."""
@@ -107,9 +127,14 @@ class Surveyor:
     # Planning
 
     def plan(
-        self, repository: Repository, tip: CommitId, pulls: Mapping[str, PullRequest], asked: Sequence[Asked] = ()
+        self,
+        repository: Repository,
+        tip: CommitId,
+        pulls: Mapping[str, PullRequest],
+        asked: Sequence[Asked] = (),
+        faults: list[str] | None = None,
     ) -> list[Planned]:
-        """Every unit that has something to promote, an open pull request or a branch."""
+        """Every unit that has something to promote, an open pull request or a branch; `faults` takes what went wrong."""
         tree = self.repo.tree(tip)
         branches = self.repo.branches(BRANCHES)
         planned: list[Planned] = []
@@ -125,11 +150,12 @@ class Surveyor:
                 left_over = branch in pulls or branch in branches
                 if change.untouched(pair, unit) and not left_over:
                     continue
-                one = self._planned(pair, unit, tip, branches.get(branch), asked)
-                if base.rolled_back and self._same(pair, base.rolled_back, one.change):
-                    one = replace(one, rolled_back=base.rolled_back)
-                if not one.change.empty or left_over:
-                    planned.append(one)
+                with _fenced(unit, pair, faults):
+                    one = self._planned(pair, unit, tip, branches.get(branch), asked)
+                    if base.rolled_back and self._same(pair, base.rolled_back, one.change):
+                        one = replace(one, rolled_back=base.rolled_back)
+                    if not one.change.empty or left_over:
+                        planned.append(one)
         return planned
 
     def _same(self, pair: change.Pair, commit: CommitId, found: change.Change) -> bool:
@@ -212,6 +238,21 @@ class Surveyor:
             return self.repo.is_ancestor(commit, tip)
         except RefusedError:
             return False
+
+
+@contextlib.contextmanager
+def _fenced(unit: str, pair: change.Pair, faults: list[str] | None) -> Iterator[None]:
+    """A fault in one unit is told and holds no other unit up; what callers can act on passes."""
+    try:
+        yield
+    except PenstockError:
+        raise
+    except Exception as error:
+        _log.error("promotion of %s from %s to %s: %s", unit, pair.source.name, pair.target.name, fault(error))
+        if faults is None:
+            raise
+        # The kind of fault only: its words may hold values of files.
+        faults.append(f"{unit} -> {pair.target.name} cannot be judged ({type(error).__name__}), please report it")
 
 
 class Plans:

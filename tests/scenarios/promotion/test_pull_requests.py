@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from promotion_fleet import WEB, Fleet
 
 from penstock.adapters import git
 from penstock.app import log
 from penstock.model.values import CommitId
+from penstock.promote import change
 
 
 async def opened(fleet: Fleet) -> int:
@@ -220,6 +224,23 @@ async def test_the_log_tells_promotions_and_direct_edits_from_git_alone(fleet: F
     assert promotion.evidence.startswith("dev healthy 2026-03-02T14:00:00Z/2026-03-02T14:05:00Z sha256:")
     assert start.kind == "direct"
     assert [entry.kind for entry in log.log(fleet.mirror, "main", "dev")] == ["direct", "direct"]
+
+
+async def test_a_fault_in_one_app_is_told_and_holds_no_other_up(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fleet.raise_timeout()
+    await fleet.edit("api: more words", "clusters/dev/apps/api/config.yaml", "\ndata:\n", "\ndata:\n  extra: words\n")
+    await fleet.syncs("dev")
+    real = change.plan
+
+    def faulty(pair: change.Pair, unit: str, *rest: Any) -> change.Change:
+        if unit == "api":
+            raise ValueError("canary-7d1e")
+        return real(pair, unit, *rest)
+
+    monkeypatch.setattr(change, "plan", faulty)
+    assert await fleet.settle() == ["open web -> staging"]
+    survey = (await fleet.controller().once()).survey
+    assert survey.faults == ("api -> staging cannot be judged (ValueError), please report it",)
 
 
 async def test_a_person_may_merge_by_hand_and_the_next_change_builds_on_it(fleet: Fleet) -> None:
