@@ -189,6 +189,8 @@ class _Trees:
             path: file for path, file in files.items() if file.base is None and file.source is not None and file.target is None
         }
         found: dict[str, str] = {}
+        if not gone or not come:
+            return found
         objects = {path: _objects(path, file.base) for path, file in gone.items()}
         for new, file in come.items():
             free = [path for path in gone if path not in found.values() and (file.target is None or gone[path].target is None)]
@@ -313,7 +315,9 @@ class _Trees:
 
     def _named(self, path: str, file: _File, result: bytes | None) -> Iterator[Note]:
         """Values that came in and name the source environment."""
-        if result is None or not self.names or format_of(path) not in ("yaml", "json") or is_encrypted(path, result):
+        if result is None or format_of(path) not in ("yaml", "json") or is_encrypted(path, result):
+            return
+        if not any(name.encode() in result for name in self.names):
             return
         known = {(part.identity, field, node.value) for part, field, node, _ in self._names(path, file.target)}
         for part, field, node, name in self._names(path, result):
