@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from penstock.controllers import promotion_live
 from penstock.controllers.promotion_cases import LABEL, STATUS_PREFIX, SUPERSEDED, Asked, Case, Survey, branch_of, fault
 from penstock.controllers.promotion_guard import Guard
 from penstock.controllers.promotion_merges import Recorder
 from penstock.controllers.promotion_survey import Surveyor
 from penstock.controllers.watching import Watcher
-from penstock.model.errors import PenstockError, RaceError, RemoteError
+from penstock.model.errors import InputError, PenstockError, RaceError, RemoteError
 from penstock.model.values import EnvName
 from penstock.ports.clock import Clock
 from penstock.ports.cluster import Cluster
@@ -195,9 +196,9 @@ class Controller:
         number = case.pull.number if case.pull else 0
         match case.decision.action:
             case "open":
-                number = (await self._open(case)).number
+                number = (await self._open(await self._with_live(survey, case))).number
             case "update":
-                await self._update(case)
+                await self._update(await self._with_live(survey, case))
             case "close":
                 await self._close(case)
             case "merge":
@@ -214,6 +215,20 @@ class Controller:
             reason=case.decision.reason,
             number=number,
         )
+
+    async def _with_live(self, survey: Survey, case: Case) -> Case:
+        """With what the target's cluster says to it, where it renders."""
+        if case.head is None or case.problem or case.change.conflicts:
+            return case
+        seen = survey.seen[case.target.name]
+        try:
+            sides = await asyncio.to_thread(
+                lambda head: [self.surveyor.renderer.at(one, case.target, seen).objects for one in (survey.tip, head)], case.head
+            )
+        except InputError:
+            return case
+        words = await promotion_live.words(self.clusters.get(case.target.name), case.target, sides[0], sides[1], survey.now)
+        return replace(case, body=case.body.replace(text.LIVE, words, 1))
 
     async def _open(self, case: Case) -> PullRequest:
         await self._push(case)

@@ -21,6 +21,8 @@ from penstock.promote.change import Change
 from penstock.promote.evidence import Evidence, stamp
 
 _MARKER = re.compile(r"<!-- penstock (\{.*?\}) -->")
+LIVE = "<!-- penstock live -->"
+"""Where the live check goes, once the cluster was asked."""
 _ROWS = 60
 _DIFF_LINES = 400
 _VALUE = 80
@@ -111,6 +113,7 @@ def body(proposal: Proposal) -> str:
     elif proposal.outcome:
         parts.append(table(proposal))
     parts.append(_gates(proposal))
+    parts.append(LIVE)
     if notes := [note for note in change.notes if note.kind not in ("new-file", "deleted-file")]:
         parts.append(_notes(notes))
     parts += [_commits(proposal.commits), _diff(proposal), _evidence(proposal), marker(proposal)]

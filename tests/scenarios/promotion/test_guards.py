@@ -194,3 +194,17 @@ async def test_the_guard_sees_through_a_shared_base(fleet: Fleet) -> None:
     await fleet.controller().once()
     _, description = await fleet.guard(pull)
     assert description == "2 values would change in staging, prod without having run healthy upstream"
+
+
+async def test_the_targets_cluster_is_asked_what_it_would_do(fleet: Fleet) -> None:
+    """Staging runs everything; the promotion changes one object there, and the server says so."""
+    await fleet.runs("staging", sick="")
+    await fleet.raise_timeout()
+    selector = "matchLabels:\n      app: api\n"
+    await fleet.edit("new selector", "clusters/dev/apps/api/deployment.yaml", selector, selector.replace("api", "other"))
+    await fleet.syncs("dev")
+    await fleet.settle()
+    bodies = {pull.title.split(" ")[1]: pull.body for pull in await fleet.pulls()}
+    told = "**Live check:** applying this to staging would change 1 object and delete none (server-side dry-run at 14:00 UTC)."
+    assert told in bodies["web:"]
+    assert "The cluster would refuse:" in bodies["api:"] and "✖ `Deployment/api`" in bodies["api:"]
