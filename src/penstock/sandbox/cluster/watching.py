@@ -8,6 +8,7 @@ older than the change log, is told 410 and lists again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from penstock.sandbox.cluster.store import Change, CompactedError, Manifest
 if TYPE_CHECKING:
     from penstock.sandbox.cluster.http import Request
 
+log = logging.getLogger(__name__)
 BOOKMARK_SECONDS = 30.0
 _QUEUE_LENGTH = 10_000
 _CLOSE = None
@@ -109,7 +111,12 @@ class Hub:
 
     def _tell(self, change: Change) -> None:
         for watcher in self._watchers:
-            watcher.offer(change)
+            try:
+                watcher.offer(change)
+            except Exception:
+                # One stream that cannot show an object must not keep the others from hearing of it.
+                log.exception("sandbox watch: %s %s/%s", change.resource, change.namespace, change.name)
+                watcher.close()
 
     def close(self) -> None:
         """End every stream: the server is going down."""

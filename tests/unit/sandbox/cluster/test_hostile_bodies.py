@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from penstock.sandbox.cluster import openapi, tables
 from penstock.sandbox.cluster.api import Api, Call
 from penstock.sandbox.cluster.controllers import Controllers
 from penstock.sandbox.cluster.kinds import Registry
@@ -160,4 +161,9 @@ async def _storm(store: Store, name: str, dice: random.Random) -> tuple[int, int
                 assert error.status()["code"] >= 400
                 refused += 1
             await store.durable()
+            for manifest in store.objects(kind.key):
+                tables.table(kind, [manifest], "Object", "1")
+    for group, versions in api.registry.group_versions().items():
+        for version in versions:
+            assert openapi.v3(api.registry, group, version)["paths"]
     return stored, refused
