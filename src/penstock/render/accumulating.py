@@ -244,6 +244,11 @@ class Build:
             except (LoadError, InputError, SetError) as error:
                 self.fail(layer, error, field_name, index)
 
+    def _count(self, objects: int) -> None:
+        self._objects += objects
+        if self._objects > self.options.max_objects:
+            raise LoadError(f"the build has more than {self.options.max_objects} objects", "RenderBudget")
+
     def _file(self, layer: Layer, into: Accumulator, real: str, path: str) -> None:
         entry = self.loader.tree.entry(real)
         assert entry is not None
@@ -256,9 +261,7 @@ class Build:
         for document in documents:
             for warning in document.warnings:
                 self.warn(warning.what, warning.where, layer.chain, warning.code, warning.hint)
-        self._objects += len(resources)
-        if self._objects > self.options.max_objects:
-            raise LoadError(f"the build has more than {self.options.max_objects} objects", "RenderBudget")
+        self._count(len(resources))
         if layer.origin is not None:
             note = layer.origin.append(path)
             for resource in resources:
@@ -355,7 +358,13 @@ class Build:
             ("configMapGenerator", "ConfigMapGenerator", generating.config_map),
             ("secretGenerator", "SecretGenerator", generating.secret),
         ):
-            for index, entry in enumerate(layer.kustomization.maps(name)):
+            entries = layer.kustomization.maps(name)
+            try:
+                self._count(len(entries))
+            except LoadError as error:
+                self.fail(layer, error, name)
+                return
+            for index, entry in enumerate(entries):
                 entry = {**entry, "options": generating.merged_options(entry.get("options"), common)}
                 place = layer.kustomization.place(name, index)
                 try:

@@ -498,13 +498,15 @@ def _plain_steps(path: FieldPath, value: Any) -> tuple[str | int, ...]:
 
 
 _INDEXED_BYTES: Final = 256 * 1024
-"""Sources up to this size are walked once for all their places; larger ones again for each place."""
+"""Several sources up to this size are walked once for all their places, and remembered."""
+_INDEXED_ALONE_BYTES: Final = 2 * 1024 * 1024
+"""Of the larger ones only the last; those that are larger still are walked again for each place."""
 
 
 def _find(source: bytes | str, steps: tuple[str | int, ...], *, exact: bool = False) -> _Spot | None:
     """The spot at a path; unless it has to be exact, the nearest parent's."""
-    if len(source) <= _INDEXED_BYTES:
-        spots = _all_spots(source)
+    if len(source) <= _INDEXED_ALONE_BYTES:
+        spots = _all_spots(source) if len(source) <= _INDEXED_BYTES else _large_spots(source)
         found = spots.get(steps)
         if found is None and not exact:
             return next((spots[steps[:end]] for end in range(len(steps) - 1, -1, -1) if steps[:end] in spots), None)
@@ -526,6 +528,11 @@ def _all_spots(source: bytes | str) -> dict[tuple[str | int, ...], _Spot]:
     for path, spot in _spots(source):
         found.setdefault(path, spot)
     return found
+
+
+@lru_cache(maxsize=1)
+def _large_spots(source: bytes | str) -> dict[tuple[str | int, ...], _Spot]:
+    return _all_spots.__wrapped__(source)
 
 
 @dataclass(slots=True)
