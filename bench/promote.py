@@ -7,6 +7,7 @@ within 2 s cold, 0.2 s after a one-app commit.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import resource
 import tempfile
 import time
@@ -97,7 +98,7 @@ async def main() -> None:
         pygit2.init_repository(f"{folder}/origin.git", bare=True, initial_head="main")
         mirror = git.Mirror(f"file://{folder}/origin.git", Path(folder) / "mirror.git", allow_local=True)
         author = Signature(name="bench", email="bench@localhost", when=datetime(2026, 1, 1, tzinfo=UTC))
-        adopt = "".join(f"Penstock-Adopt: {one} -> {other}\n" for one, other in zip(ENVIRONMENTS, ENVIRONMENTS[1:], strict=False))
+        adopt = "".join(f"Penstock-Adopt: {one} -> {other}\n" for one, other in itertools.pairwise(ENVIRONMENTS))
 
         async def commit(files: dict[str, bytes], message: str) -> None:
             before = mirror.resolve("main")

@@ -79,7 +79,7 @@ def merge_keys():
                 node = node["fields"].setdefault(part, {"keys": None, "fields": {}})
             node["keys"] = entry.get("list_map_keys") or ([entry["key"]] if entry.get("key") else [])
             used = True
-        kinds[kind.removeprefix("/")] = intern(root) if used else intern(root)
+        kinds[kind.removeprefix("/")] = intern(root)
     lines = [
         '"""Which lists of the built-in kinds merge by key under a strategic merge patch; facts of Kubernetes 1.21.2.',
         "",
