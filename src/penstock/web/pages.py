@@ -176,11 +176,22 @@ class Pages:
             if (update := listener.next()) is not None:
                 data = await self._drawn(target, update, csrf)
                 await response.write(f"id: {update.version}\nevent: change\ndata: {data}\n\n".encode())
+            if not await self._woken(request, listener):
+                await response.write(b": still here\n\n")
+
+    async def _woken(self, request: web.Request, listener: feeds.Listener) -> bool:
+        """Wait for news until the next sign of life is due. Raises ConnectionResetError when the browser has gone."""
+        due = self.clock.monotonic() + HEARTBEAT_SECONDS
+        while self.clock.monotonic() < due:
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError
             try:
-                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                async with asyncio.timeout(1.0):
                     await listener.woken.wait()
             except TimeoutError:
-                await response.write(b": still here\n\n")
+                continue
+            return True
+        return False
 
     async def _drawn(self, target: _Target, update: feeds.Update, csrf: str) -> str:
         template = f"{target.kind}_parts.html"

@@ -14,9 +14,10 @@ from penstock.app import log as logs
 from penstock.app import lookout, status
 from penstock.app.world import World
 from penstock.model import condition, errors
+from penstock.model.pipeline import REMAINDER
 from penstock.model.resource import Manifest
 from penstock.model.values import EnvName, Missing
-from penstock.promote import evidence, gates, records, verdict
+from penstock.promote import evidence, gates, verdict
 from penstock.web import pages, views
 
 _SHARED_SECONDS = 0.5
@@ -193,7 +194,8 @@ def _logged(entry: logs.Entry) -> views.LogRow:
 
 
 def _title(unit: str) -> str:
-    return records.title_of(unit)
+    """A unit's name here; that of what belongs to no app is none that an app is likely to have."""
+    return "the environment" if unit == REMAINDER else unit
 
 
 def _problems(look: lookout.Look) -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import browsing
-import pytest
 import web_samples as samples
 from playwright.async_api import Browser, Page, expect
 
@@ -98,11 +98,7 @@ async def test_the_focus_stays_where_it_is_when_its_row_is_replaced(
         assert await tab.evaluate("document.activeElement.getAttribute('href')") == "/app/web"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [browsing.PHONE, browsing.DESK, {"width": 320, "height": 600}])
-async def test_no_page_is_wider_than_the_screen(
-    chromium: Browser, page: serving.WebPage, facts: samples.Facts, size: object, scheme: str
-) -> None:
+async def test_no_page_is_wider_than_the_screen(chromium: Browser, page: serving.WebPage, facts: samples.Facts) -> None:
     long = "a-name-without-any-place-to-break-" * 6
     board = samples.board()
     facts.shown = samples.board(
@@ -110,11 +106,30 @@ async def test_no_page_is_wider_than_the_screen(
         tip=views.Commit(id=samples.SHA, subject=long, author=long),
     )
     facts.promoted = samples.promotion(title=long, branch=long, words=long, verdict=long)
-    async with browsing.visit(chromium, page, size=size, color_scheme=scheme) as tab:
-        for path in browsing.PAGES:
-            await tab.goto(page.url + path)
-            width, room = await tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-            assert width <= room, path
+    for size in (browsing.PHONE, browsing.DESK, {"width": 320, "height": 600}):
+        async with browsing.visit(chromium, page, size=size) as tab:
+            for path in browsing.PAGES:
+                await tab.goto(page.url + path)
+                width, room = await tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+                assert width <= room, (path, size)
+
+
+async def test_a_tab_that_nobody_sees_costs_nothing_and_catches_up(
+    chromium: Browser, page: serving.WebPage, facts: samples.Facts
+) -> None:
+    turn = """state => { Object.defineProperty(document, "visibilityState", {value: state, configurable: true});
+        document.dispatchEvent(new Event("visibilitychange")); }"""
+    async with browsing.visit(chromium, page) as tab:
+        await expect(tab.locator("#connection")).to_have_text("live")
+        await tab.evaluate(turn, "hidden")
+        async with asyncio.timeout(20):
+            asked = -1
+            while asked != facts.asked:
+                asked = facts.asked
+                await asyncio.sleep(2.5)
+        facts.shown = samples.board(lines=samples.board().lines[:1])
+        await tab.evaluate(turn, "visible")
+        await expect(tab.locator("tbody tr")).to_have_count(1)
 
 
 async def test_hostile_names_and_values_leave_no_active_node(

@@ -95,24 +95,40 @@
     connection.textContent = text;
   }
 
+  let stream = null;
+
   function listen() {
     const source = document.body.dataset.live;
-    if (!source) return;
+    if (!source || stream) return;
     const separator = source.includes("?") ? "&" : "?";
-    const stream = new EventSource(`${source}${separator}since=${encodeURIComponent(document.body.dataset.version)}`);
-    stream.addEventListener("open", () => say("live", "live"));
-    stream.addEventListener("change", (event) => update(JSON.parse(event.data)));
-    stream.addEventListener("bye", () => {
-      stream.close();
+    const mine = new EventSource(`${source}${separator}since=${encodeURIComponent(document.body.dataset.version)}`);
+    stream = mine;
+    mine.addEventListener("open", () => say("live", "live"));
+    mine.addEventListener("change", (event) => update(JSON.parse(event.data)));
+    mine.addEventListener("bye", () => {
+      mine.close();
       say("lost", "signed out: reload to sign in");
     });
-    stream.addEventListener("error", () => {
+    mine.addEventListener("error", () => {
+      if (stream !== mine) return;
       const at = new Date().toTimeString().slice(0, 5);
       if (connection && connection.dataset.state !== "lost") say("lost", `not connected since ${at}, trying again`);
-      if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+      if (mine.readyState === EventSource.CLOSED) {
+        stream = null;
+        setTimeout(listen, 3000);
+      }
     });
-    addEventListener("pagehide", () => stream.close(), { once: true });
   }
+
+  function stop() {
+    stream?.close();
+    stream = null;
+  }
+
+  // A browser keeps six connections to one server: tabs that nobody sees give theirs back, and nothing is computed for them.
+  document.addEventListener("visibilitychange", () => (document.visibilityState === "hidden" ? stop() : listen()));
+  addEventListener("pagehide", stop);
+  addEventListener("pageshow", (event) => event.persisted && listen());
 
   const search = document.getElementById("filter");
   const busy = document.getElementById("busy");
