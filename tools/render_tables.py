@@ -70,7 +70,6 @@ def merge_keys():
         if kind == "_meta" or kind.endswith("List"):
             continue
         root = {"keys": None, "fields": {}}
-        used = False
         for path, entry in paths.items():
             if "merge" not in entry.get("strategy", "").split(",") or path.endswith("matchExpressions[].key"):
                 continue
@@ -78,7 +77,6 @@ def merge_keys():
             for part in path.replace("[]", ".[]").split("."):
                 node = node["fields"].setdefault(part, {"keys": None, "fields": {}})
             node["keys"] = entry.get("list_map_keys") or ([entry["key"]] if entry.get("key") else [])
-            used = True
         kinds[kind.removeprefix("/")] = intern(root)
     lines = [
         '"""Which lists of the built-in kinds merge by key under a strategic merge patch; facts of Kubernetes 1.21.2.',
