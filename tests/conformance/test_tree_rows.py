@@ -506,7 +506,8 @@ class Shuffled(MemoryTree):
 
 
 MIXED = {
-    "k/kustomization.yaml": "resources: [b.yaml, a.yaml, ../base]\nlabels: [{pairs: {z: '1', a: '2', m: '3'}, includeSelectors: true}]\n"
+    "k/kustomization.yaml": "resources: [b.yaml, a.yaml, ../base]\n"
+    "labels: [{pairs: {z: '1', a: '2', m: '3'}, includeSelectors: true}]\n"
     "configMapGenerator: [{name: g, literals: [b=1, a=2]}]\nnamePrefix: p-\ncommonAnnotations: {q: '1', b: '2'}\n",
     "k/a.yaml": rows.config_map("a", "data: {z: '1', y: '2', x: '3'}\n"),
     "k/b.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {template: {spec: {containers: [{name: c, "

@@ -188,17 +188,21 @@ def _index(key: str, size: int, length: int) -> int:
     return index if index >= 0 else index + length
 
 
-def through_json(value: Any) -> Any:
-    """What Go's JSON makes of a value: every number a float64, so integers above 2^53 lose digits."""
+def through_json(value: Any, *, exact_integers: bool = False) -> Any:
+    """What Go's JSON makes of a value: every number a float64, so integers above 2^53 lose digits.
+
+    With `exact_integers` it is only written as JSON, which keeps them.
+    """
     kind = type(value)
     if kind is dict:
-        return {key: through_json(item) for key, item in value.items()}
+        return {key: through_json(item, exact_integers=exact_integers) for key, item in value.items()}
     if kind is list:
-        return [through_json(item) for item in value]
+        return [through_json(item, exact_integers=exact_integers) for item in value]
     if kind is str or kind is bool or value is None:
         return value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
-        return int(value) if -(2**53) <= value <= 2**53 else scalars.canonical_float(float(value))
+        exact = exact_integers or -(2**53) <= value <= 2**53
+        return int(value) if exact else scalars.canonical_float(float(value))
     return float(value)

@@ -52,7 +52,7 @@ def from_documents(documents: list[reading.Document], *, own: bool = True) -> li
                     )
                 )
                 continue
-            pending += [(through_json(item), document, True) for item in items]
+            pending += [(through_json(item, exact_integers=True), document, True) for item in items]
             continue
         resource = Resource(value if mine else composing.copied(value), document)
         resources.append(resource)
