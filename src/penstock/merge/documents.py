@@ -143,7 +143,10 @@ def _renamed(one: Part, other: Part) -> bool:
     names = one.identity[3], other.identity[3]
     if any(long.startswith(f"{short}-") or long.endswith(f"-{short}") for long, short in (names, names[::-1])):
         return True
-    leaves = [{(path, node.value) for path, node in leaves_of(part.document.root)} for part in (one, other)]
+    leaves = [
+        {(path, node.value) for path, node in leaves_of(part.document.root) if path not in (("apiVersion",), ("kind",))}
+        for part in (one, other)
+    ]
     common = leaves[0] & leaves[1]
     return bool(common) and 2 * len(common) >= max(len(leaves[0]), len(leaves[1])) - 1
 
@@ -200,6 +203,8 @@ class FileOfObjects:
         known: dict[str, Document] = {}
         self.every = [read(text, json=json, known=known) if text is not None else [] for text in texts]
         self.base, self.source, self.target = ([part for part in side if part.document.root is not None] for side in self.every)
+        self.asks = False
+        """The file was never promoted and both sides have such objects: what only one has is asked, too."""
         self.out = DocumentsMerge(texts[2], [], [], [], [])
 
     def result(self) -> DocumentsMerge:
@@ -243,6 +248,9 @@ class FileOfObjects:
         right = [part for part in self.target if part.number not in taken]
         # Without a base the files are compared as they are; with one, what is new upstream is never some other object here.
         found.update(pair(left, right, strict=not self.fresh))
+        if self.fresh:
+            rest = {part.identity[1] for part in right} - {part.identity[1] for part in found.values()}
+            self.asks = bool(found) or bool(rest & {part.identity[1] for part in left})
         return found
 
     def _recorder(self, base: Part | None, source: Part | None, target: Part | None) -> Recorder:
@@ -294,17 +302,17 @@ class FileOfObjects:
         side, declared = self._whole(recorder)
         shown = recorder.text(source.document, source.document.root, masked=hidden(source))
         same = base is not None and self.canon.of_root(base.document) == self.canon.of_root(source.document)
-        if declared or side == "target" or (same and not self.fresh):
+        if declared or side == "target" or same:
             recorder.keep((), shown, recorder.text(None, None, masked=False), declared=declared)
             return []
-        if (base is not None or self.fresh) and side != "source":
+        if (base is not None or self.asks) and side != "source":
             before = (
                 recorder.text(base.document, base.document.root, masked=hidden(base))
                 if base is not None
                 else recorder.text(None, None, masked=False)
             )
             recorder.conflict(
-                "never-promoted" if self.fresh else "removed-here",
+                "never-promoted" if self.asks else "removed-here",
                 (),
                 (before, shown, recorder.text(None, None, masked=False)),
                 (source.document.root, None),

@@ -167,7 +167,21 @@ class Merging:
                 changes=(self._change(self._shown(self.target), MISSING),),
                 notes=(self._note("deleted-file", "is removed here, as upstream"),),
             )
-        return self._ask("removed-upstream")
+        return self._removed_among_others() or self._ask("removed-upstream")
+
+    def _removed_among_others(self) -> FileMerge | None:
+        """The source removed the file, but the target keeps objects of its own in it: only the file's objects go."""
+        base, target = _text(self.base), _text(self.target)
+        if base is None or target is None or self.form != "yaml":
+            return None
+        try:
+            merge = self._objects(base.text, "", target.text)
+        except UnreadableError:
+            return None
+        if len(merge.pairs(merge.base, merge.target)) == len(merge.target):
+            return None
+        merged = merge.result()
+        return self._finished(target, merged.text, merged.conflicts, merged.changes, merged.kept, merged.notes)
 
     def _whole(self, kind: Literal["binary", "ciphertext"]) -> FileMerge:
         """A file that is only compared as a whole."""

@@ -215,12 +215,13 @@ class _Trees:
             if (piece := _cut(old, files[old].base, one)) is None:
                 continue
             self.linked.append({old, new})
-            files[old].base = piece.rest
+            nothing = b"" if files[old].source is not None else None  # the file is still there, without this object
+            files[old].base = piece.rest if piece.rest is not None else nothing
             files[new].base = _put(files[new].base, piece.text)
             if (here := _cut(old, files[old].target, one)) is not None:
                 if here.rest is None and files[old].source is None:
                     self.results[old] = None
-                files[old].target = here.rest
+                files[old].target = here.rest if here.rest is not None else nothing
                 files[new].target = _put(files[new].target, here.text)
             self._note_move(new, f"{one[1]}/{one[3]} moved here from {old}")
 
@@ -386,7 +387,7 @@ def _cut(path: str, content: bytes | None, wanted: Identity) -> _Piece | None:
 
 def _put(content: bytes | None, text: str) -> bytes:
     """A document at the end of a file."""
-    if content is None:
+    if content is None or not content.strip():
         return text.encode()
     before = content.decode()
     return (before + ("" if before.endswith("\n") else "\n") + "---\n" + text).encode()

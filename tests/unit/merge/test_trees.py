@@ -298,3 +298,22 @@ def test_an_object_that_moves_is_found_in_the_target_s_own_namespace() -> None:
         {"a.yaml": here + "---\n" + config("y")},
     )
     assert changes(merged) == {"a.yaml": config("y"), "b.yaml": here.replace("v: 1", "v: 2")}
+
+
+def test_a_deleted_file_takes_only_its_own_objects_from_the_target_s_file() -> None:
+    merged = trees({"a.yaml": config("x")}, {}, {"a.yaml": config("o") + "---\n" + config("x")})
+    assert changes(merged) == {"a.yaml": config("o")}
+    asked = trees({"a.yaml": config("x")}, {}, {"a.yaml": config("o") + "---\n" + config("x", 2)})
+    assert [(str(conflict), conflict.kind) for conflict in asked.conflicts] == [("#ConfigMap/x", "removed-upstream")]
+
+
+def test_a_file_that_both_added_with_different_objects_of_a_kind_asks() -> None:
+    deployment = "kind: Deployment\nmetadata: {name: web-%s}\nspec: {image: a, tty: %s}\n"
+    merged = trees(None, {"a.yaml": deployment % ("dev", "true")}, {"a.yaml": deployment % ("staging", "false")})
+    assert merged.conflicts
+    assert merged.changes == {}
+
+
+def test_a_file_that_both_added_with_unlike_objects_gets_them_all() -> None:
+    merged = trees({}, {"a.yaml": config("x")}, {"a.yaml": config("o").replace("ConfigMap", "Thing")})
+    assert changes(merged) == {"a.yaml": config("o").replace("ConfigMap", "Thing") + "---\n" + config("x")}
