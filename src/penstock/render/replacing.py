@@ -179,11 +179,13 @@ def _apply_target(resources: ResourceSet, value: Any, target: Target, note: str)
     selecting.check(target.select)
     for reject in target.reject:
         selecting.check(reject)
-    for resource in list(resources):
+    literal = selecting.LITERAL.match(target.select.name)
+    for resource in resources.named(target.select.name) if literal else list(resources):
         if _is_target(resources, resource, target):
             _write(resources, resource, value, target)
             resource.settle()
             resource.touched(note)
+            resources.changed((resource,))
 
 
 def _is_target(resources: ResourceSet, resource: Resource, target: Target) -> bool:
