@@ -39,6 +39,7 @@ from penstock.ports.cluster import ApiResource, Cluster
 _log = logging.getLogger(__name__)
 _BACKOFF_SECONDS = 0.75
 _LONGEST_BACKOFF_SECONDS = 60.0
+_RESTART_SECONDS = 1.0
 GRACE_SECONDS = 20.0
 Work = Callable[["_Actor"], Coroutine[Any, Any, timedelta | None]]
 """One pass over an object; returns when to look again."""
@@ -212,10 +213,31 @@ class Manager:
 
     async def run(self) -> None:
         """Reconcile until stopped. Raises nothing for a cluster that does not answer: it waits."""
+        pause = _RESTART_SECONDS
         async with contextlib.AsyncExitStack() as stack:
             storage = await self._storage(stack)
-            with contextlib.suppress(_Stopped):
-                await self._until_stopped(storage)
+            while not self.stopping:
+                try:
+                    await self._until_stopped(storage)
+                except _Stopped:
+                    return
+                except Exception:
+                    # a bug in the machinery itself, not in one pass: begin anew from what the cluster says, because
+                    # the other clusters' managers live in the same process and must not go down with it
+                    _log.exception("%s: starting again in %g s", self.name, pause)
+                    self.metrics.failures += 1
+                    self._forget()
+                    await first_of(self.clock, pause, self.stop_requested)
+                    pause = min(pause * 2, _LONGEST_BACKOFF_SECONDS)
+
+    def _forget(self) -> None:
+        """Drop everything remembered: all of it comes back from the cluster and from Git."""
+        self.ready.clear()
+        self._sources = Sources()
+        self._view = LiveView(self._cluster, self.clock, self._touched)
+        self._git_watcher = self._watcher = None
+        for known in (self._git_actors, self._actors, self._seen, self._seen_git):
+            known.clear()
 
     async def _storage(self, stack: contextlib.AsyncExitStack) -> Storage | None:
         if not self.options.sources:

@@ -120,12 +120,19 @@ class Watcher:
         self._versions[key] = version
         if self._keep:
             self.objects[key] = manifest
-        self._on_change(key, manifest)
+        self._tell(key, manifest)
 
     def _drop(self, key: ObjectKey) -> None:
         if self._versions.pop(key, None) is not None:
             self.objects.pop(key, None)
-            self._on_change(key, None)
+            self._tell(key, None)
+
+    def _tell(self, key: ObjectKey, manifest: Manifest | None) -> None:
+        try:
+            self._on_change(key, manifest)
+        except Exception:
+            # one object that nobody can make sense of must not end the watch of all others
+            _log.exception("%s %s/%s cannot be understood", self.resource.kind, *key)
 
     def note(self, manifest: Manifest) -> None:
         """Take an object as a write of ours returned it, ahead of the watch."""

@@ -95,7 +95,7 @@ class World:
 
     # the controllers
 
-    async def start(self) -> None:
+    async def start(self, seconds: float = 20) -> None:
         """Start the manager and wait until it works."""
         self.manager = Manager(
             self.cluster,
@@ -105,7 +105,7 @@ class World:
         )
         self._running = asyncio.create_task(self.manager.run())
         ready = asyncio.create_task(self.manager.ready.wait())
-        await asyncio.wait({ready, self._running}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ready, self._running}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if self._running.done():
             self._running.result()

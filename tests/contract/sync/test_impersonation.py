@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-
-@pytest.fixture
-def real_only(world):
-    if world.cluster.name != "real":
-        pytest.skip("the sandbox stores RBAC objects without enforcing them")
+real_only = pytest.mark.parametrize("cluster", [pytest.param("real", marks=pytest.mark.real)], indirect=True)
+"""The sandbox stores RBAC objects without enforcing them."""
 
 
 async def account(world, name: str, verbs: list[str]) -> None:
@@ -28,7 +25,8 @@ async def account(world, name: str, verbs: list[str]) -> None:
     )
 
 
-async def test_an_account_without_rights_is_refused_by_name(world, namespaced, real_only):
+@real_only
+async def test_an_account_without_rights_is_refused_by_name(world, namespaced):
     await account(world, "weak", ["get"])
     world.repo.commit({"a.yaml": namespaced("a")})
     await world.source()
@@ -39,7 +37,8 @@ async def test_an_account_without_rights_is_refused_by_name(world, namespaced, r
     assert await world.get("ConfigMap", "a") is None
 
 
-async def test_an_account_with_rights_applies_and_prunes(world, namespaced, real_only):
+@real_only
+async def test_an_account_with_rights_applies_and_prunes(world, namespaced):
     await account(world, "able", ["get", "list", "watch", "create", "patch", "delete"])
     await world.synced({"a.yaml": namespaced("a"), "b.yaml": namespaced("b")}, serviceAccountName="able")
     await world.until_applied(world.push({"b.yaml": None}))
