@@ -180,7 +180,7 @@ def test_every_environment_holds_what_promotion_promises_whatever_happened_befor
         draw = chance.random()
         if draw < 0.45:
             world.edit(chance.choices(ENVIRONMENTS, [6, 2, 1])[0], chance.choice(APPS))
-        elif draw < 0.95:
+        elif draw < 0.88:
             world.promote(*chance.choice(STEPS), chance.choice(APPS))
         else:
             world.rollback(chance.choice(("staging", "prod")), chance.choice(APPS))
