@@ -202,7 +202,7 @@ class FieldMerge:
         return None
 
     def _texts(self, spot: Spot, b: Scalar, s: Scalar, t: Scalar) -> Fate | None:
-        if not (merged := merge_texts(b, s, t)):
+        if not (merged := merge_texts(b, s, t, prefer=self._chosen(spot))):
             return None
         if merged.clashes:
             if any(node.value.count("\n") < 2 and not node.style for node in (b, s, t)):

@@ -320,21 +320,20 @@ class Merging:
         return FileMerge(result=result, changes=tuple(changes), kept=tuple(kept), notes=tuple(notes))
 
     def _by_line(self, base: _Text | None, source: _Text, target: _Text, notes: tuple[Note, ...]) -> FileMerge:
-        if self._declared_whole() or self._chosen() == "target":
-            return FileMerge(
-                result=self.target, kept=(self._kept(self._shown(self.source), self._shown(self.target)),), notes=notes
-            )
-        if self._chosen() == "source":
-            return FileMerge(
-                result=self.source, changes=(self._change(self._shown(self.target), self._shown(self.source)),), notes=notes
-            )
+        side = self._chosen()
+        if self._declared_whole() or (base is None and side == "target"):
+            kept = self._kept(self._shown(self.source), self._shown(self.target))
+            return FileMerge(result=self.target, kept=(kept,), notes=notes)
+        if base is None and side == "source":
+            change = self._change(self._shown(self.target), self._shown(self.source))
+            return FileMerge(result=self.source, changes=(change,), notes=notes)
         if any(_SECRET.search(content) for content in (self.base, self.source, self.target) if content is not None):
             self.masked = True
         if base is None:
             return self._ask("never-promoted")
         sides = [part.text.replace("\r\n", "\n").split("\n") for part in (base, source)]
         mine = target.text.split("\n")
-        found = merge_lines(sides[0], sides[1], [line.removesuffix("\r") for line in mine])
+        found = merge_lines(sides[0], sides[1], [line.removesuffix("\r") for line in mine], prefer=side)
         if found.clashes:
             return self._ask_lines(found.clashes, notes)
         text = "\n".join(found.applied(mine))

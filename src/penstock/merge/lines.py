@@ -107,26 +107,46 @@ class LineMerge:
         return [*lines, *target[position:]]
 
 
-def merge(base: Sequence[str], source: Sequence[str], target: Sequence[str]) -> LineMerge:
-    """The source's changes since base, placed in the target."""
+def merge(base: Sequence[str], source: Sequence[str], target: Sequence[str], *, prefer: str = "") -> LineMerge:
+    """The source's changes since base, placed in the target; `prefer` ('source' or 'target') settles what clashes."""
     ours, theirs = hunks(base, target), hunks(base, source)
     edits: list[Hunk] = []
     clashes: list[Clash] = []
+    spans: list[tuple[int, int]] = []
     for change in theirs:
-        touching = [own for own in ours if _touch(change, own)]
-        if change in ours:
+        if change in ours or not any(_touch(change, own) and _clash(change, own) for own in ours):
             continue
-        if any(_clash(change, own) for own in touching):
-            start = min(change.start, *(own.start for own in touching))
-            end = max(change.end, *(own.end for own in touching))
-            clash = Clash(start, end, _seen(base, theirs, start, end), _seen(base, ours, start, end))
-            if clash not in clashes:
-                clashes.append(clash)
+        mine, start, end = _group(change, theirs, ours)
+        if (start, end) in spans:
+            continue
+        spans.append((start, end))
+        clash = Clash(start, end, _seen(base, theirs, start, end), _seen(base, ours, start, end))
+        if not prefer:
+            clashes.append(clash)
+        elif prefer == "source":
+            before = sum(len(own.lines) - own.end + own.start for own in ours if own.end <= start and own not in mine)
+            within = sum(len(own.lines) - own.end + own.start for own in mine)
+            edits.append(Hunk(start + before, end + before + within, clash.source))
+    for change in theirs:
+        if change in ours or any(first <= change.start and change.end <= last for first, last in spans):
             continue
         start = _moved(change.start, ours, below=-1)
         end = _moved(change.end, ours, below=change.end) if change.end > change.start else start
         edits.append(Hunk(start, end, change.lines))
-    return LineMerge(tuple(edits), tuple(clashes))
+    return LineMerge(tuple(sorted(edits, key=lambda edit: edit.start)), tuple(clashes))
+
+
+def _group(change: Hunk, theirs: Sequence[Hunk], ours: Sequence[Hunk]) -> tuple[list[Hunk], int, int]:
+    """The target's changes that hang together with this change, and the base lines that all of them span."""
+    start, end = change.start, change.end
+    while True:
+        span = Hunk(start, end, change.lines)
+        mine = [own for own in ours if _touch(span, own)]
+        both = [*mine, *(other for other in theirs if _touch(span, other))]
+        widened = min(start, *(hunk.start for hunk in both)), max(end, *(hunk.end for hunk in both))
+        if widened == (start, end):
+            return mine, start, end
+        start, end = widened
 
 
 def _touch(one: Hunk, other: Hunk) -> bool:

@@ -76,7 +76,7 @@ class TextMerge:
         return "\n".join([header, *made, *rest])
 
 
-def merge_texts(base: Scalar, source: Scalar, target: Scalar) -> TextMerge | None:
+def merge_texts(base: Scalar, source: Scalar, target: Scalar, *, prefer: str = "") -> TextMerge | None:
     """The merge of three strings by lines; None when they are not texts of several lines."""
     sides = (base, source, target)
     if not all(writing.is_string(node) and node.tag is None for node in sides):
@@ -86,9 +86,9 @@ def merge_texts(base: Scalar, source: Scalar, target: Scalar) -> TextMerge | Non
     bodies = [node.value.rstrip("\n") for node in sides]
     ends = [len(node.value) - len(body) for node, body in zip(sides, bodies, strict=True)]
     split = [tuple(body.split("\n")) if body else () for body in bodies]
-    merged = lines.merge(*split)
+    merged = lines.merge(*split, prefer=prefer)
     newlines = ends[2] if ends[0] == ends[1] else ends[1]
-    if ends[0] not in (ends[1], ends[2]) and ends[1] != ends[2]:
+    if not prefer and ends[0] not in (ends[1], ends[2]) and ends[1] != ends[2]:
         merged = LineMerge((), (Clash(len(split[0]), len(split[0]), (), ()),))
     value = "\n".join(merged.applied(split[2])) + "\n" * newlines
     return TextMerge(value, merged, split[2], newlines)

@@ -104,3 +104,26 @@ def test_new_members_go_behind_the_neighbour_they_follow(kept: str, source: str,
 def test_a_changed_order_travels_unless_both_changed_it(base: str, source: str, target: str, order: str | None) -> None:
     found = ordering.reorder(base, source, target)
     assert (None if found is None else "".join(found)) == order
+
+
+def test_settled_clashes_keep_every_line_of_the_preferred_side() -> None:
+    r = random.Random(3)
+    settled = 0
+    for _ in range(4000):
+        base = "abcdefgh"
+        sides = []
+        for mark in ("X", "Y"):
+            made = ""
+            for char in base:
+                made += "" if r.random() < 0.15 else mark + char if r.random() < 0.15 else mark if r.random() < 0.2 else char
+            sides.append(made)
+        source, target = sides
+        if not lines.merge(base, source, target).clashes:
+            continue
+        taken = "".join(lines.merge(base, source, target, prefer="source").applied(target))
+        kept = "".join(lines.merge(base, source, target, prefer="target").applied(target))
+        assert taken.count("X") == source.count("X")
+        assert kept.count("Y") == target.count("Y")
+        assert taken.count("Y") <= target.count("Y")
+        settled += 1
+    assert settled > 500
