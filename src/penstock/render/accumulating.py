@@ -491,13 +491,7 @@ class Build:
         before = [composing.copied(resource.value) for resource in into.resources]
         if not self._run(layer, into, step):
             return False
-        after = [resource.value for resource in into.resources]
-        for value in after:
-            labels = (value.get("metadata") or {}).get("labels")
-            if isinstance(labels, dict):
-                labels.pop("validated-by", None)
-                if not labels:
-                    value["metadata"].pop("labels")
+        after = [_without_validation(resource.value) for resource in into.resources]
         if before != after:
             error = TransformError("validator shouldn't modify the resource map")
             layer.failed = True
@@ -630,6 +624,20 @@ def _is_local(resource: Resource) -> bool:
     if type(annotations) is not dict or "config.kubernetes.io/local-config" not in annotations:
         return False
     return scalars.text_of(annotations["config.kubernetes.io/local-config"]) != "false"
+
+
+def _without_validation(value: dict[str, Any]) -> dict[str, Any] | None:
+    """The object without the mark of a validator; None, which nothing equals, if it has other labels beside the mark.
+
+    kustomize compares labels that it has written again with labels as they were read, and finds them different.
+    """
+    metadata = value.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    if not isinstance(labels, dict) or "validated-by" not in labels:
+        return value
+    if len(labels) > 1:
+        return None
+    return {**value, "metadata": {key: item for key, item in value["metadata"].items() if key != "labels"}}
 
 
 def _chain_to(chain: Chain, place: Place | None) -> Chain:
