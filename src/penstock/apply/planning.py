@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from penstock.apply import marks, normalizing, ordering, ownership
+from penstock.apply import drifting, marks, normalizing, ordering, ownership
+from penstock.apply.drifting import IgnoreRule
 from penstock.apply.marks import Owner
 from penstock.model import flux
 from penstock.model.errors import Place
@@ -131,8 +132,7 @@ def desired(rendered: Rendered, owner: Owner) -> tuple[Desired, ...]:
 
 def _desired(manifest: Manifest, owner: Owner, place: Place) -> Desired:
     sent = marks.with_owner(normalizing.normalized(manifest), owner)
-    digest = hashlib.blake2b(msgspec.json.encode(sent, order="sorted"), digest_size=16).hexdigest()
-    return Desired(id=ResourceId.of(sent), manifest=sent, digest=digest, place=place)
+    return Desired(id=ResourceId.of(sent), manifest=sent, digest=_digest(sent), place=place)
 
 
 def plan(
@@ -140,17 +140,19 @@ def plan(
     inventory: Inventory,
     live: Mapping[ResourceId, LiveObject],
     verified: Mapping[ResourceId, Verified] | None = None,
+    ignore: Sequence[IgnoreRule] = (),
 ) -> Plan:
     """The plan.
 
     wanted: in order. live: the objects we know of; one that is missing here may still exist. verified: what the server
-    said before, by object.
+    said before, by object. ignore: fields that may drift.
     """
     unchanged: list[Desired] = []
     skipped: list[Desired] = []
     stages: dict[int, list[Desired]] = {}
-    for each in wanted:
-        known = live.get(each.id)
+    for asked in wanted:
+        known = live.get(asked.id)
+        each = _adapted(asked, known, ignore)
         if marks.not_applied(each.manifest) or (known is not None and marks.not_applied(known.manifest)):
             skipped.append(each)
         elif known is not None and as_wanted(each, known, (verified or {}).get(each.id)):
@@ -168,6 +170,17 @@ def plan(
         before=inventory.union(desired_inventory),
         desired=Inventory(desired_inventory.versions, inventory.unreadable),
     )
+
+
+def _adapted(asked: Desired, known: LiveObject | None, rules: Sequence[IgnoreRule]) -> Desired:
+    if not rules or known is None:
+        return asked
+    sent = drifting.adapted(asked.manifest, known.manifest, known.fields, rules)
+    return asked if sent is asked.manifest else replace(asked, manifest=sent, digest=_digest(sent))
+
+
+def _digest(manifest: Manifest) -> str:
+    return hashlib.blake2b(msgspec.json.encode(manifest, order="sorted"), digest_size=16).hexdigest()
 
 
 def as_wanted(wanted: Desired, known: LiveObject, verified: Verified | None) -> bool:

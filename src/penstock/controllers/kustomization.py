@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
-from penstock.apply import planning
+from penstock.apply import drifting, planning
 from penstock.apply.guard import Hold
 from penstock.apply.marks import Owner
 from penstock.apply.planning import Change, Plan
@@ -268,7 +268,13 @@ class _Pass:
         )
         found = [await self.about.cluster.resource(group, kind) for group, kind in kinds]
         await self.about.view.ensure(resource for resource in found if resource is not None)
-        return planning.plan(built.desired, self.inventory, self.about.view.objects, self.about.view.verified)
+        return planning.plan(
+            built.desired,
+            self.inventory,
+            self.about.view.objects,
+            self.about.view.verified,
+            drifting.parse(self.spec.raw.get("ignore")),
+        )
 
     # execute
 

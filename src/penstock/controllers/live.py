@@ -108,10 +108,18 @@ class LiveView:
         owner = known.owner if known is not None and known.owner is not None else found.owner
         if verified is None or owner is None:
             return
-        if known is None or found.digest != verified.live or found.undo or found.owner != known.owner:
+        if known is None or found.owner != known.owner or _newly_drifted(found, known, verified):
             self._on_touch(owner, id, True)
         elif _status(known) != _status(found):
             self._on_touch(owner, id, False)
+
+
+def _newly_drifted(found: LiveObject, known: LiveObject, verified: Verified) -> bool:
+    """Whether this very change made it another than it was left. While a drift waits to be undone, the object's own
+    controllers go on writing its status: that is not drift again."""
+    if (found.digest, found.undo) == (known.digest, known.undo):
+        return False
+    return found.digest != verified.live or found.undo
 
 
 def _status(live: LiveObject) -> object:

@@ -108,3 +108,30 @@ async def test_a_fight_over_an_object_ends_instead_of_going_on_for_ever(world, n
         assert 3 <= rounds <= 8
     finally:
         task.cancel()
+
+
+async def test_an_ignored_field_keeps_its_drift_and_the_others_do_not(world):
+    def deployment(image: str) -> str:
+        return (
+            f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: {world.namespace}}}\nspec:\n"
+            "  replicas: 2\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n"
+            f"    spec: {{containers: [{{name: web, image: 'example/web:{image}'}}]}}\n"
+        )
+
+    rule = {"paths": ["/spec/replicas"], "target": {"kind": "Deployment"}}
+    await world.synced({"web.yaml": deployment("1")}, ignore=[rule])
+    await world.patch("Deployment", "web", {"spec": {"replicas": 5}}, group="apps", manager="autoscaler")
+    await world.until_applied(world.push({"web.yaml": deployment("2")}))
+    await world.settled()
+    spec = (await world.get("Deployment", "web", group="apps"))["spec"]
+    assert spec["replicas"] == 5
+    assert spec["template"]["spec"]["containers"][0]["image"] == "example/web:2"
+    labelled = {"spec": {"template": {"metadata": {"labels": {"app": "web", "x": "y"}}}}}
+    await world.patch("Deployment", "web", labelled, group="apps", manager="kubectl-edit")
+
+    async def undone():
+        labels = (await world.get("Deployment", "web", group="apps"))["spec"]["template"]["metadata"]["labels"]
+        return labels == {"app": "web"}
+
+    await world.until(undone, "what is not ignored is undone", 10)
+    assert (await world.get("Deployment", "web", group="apps"))["spec"]["replicas"] == 5
