@@ -9,76 +9,12 @@ from __future__ import annotations
 import argparse
 import collections
 import multiprocessing
-import random
 import sys
 import time
 
-from penstock.adapters import parts
-
-from . import deviations, documents, shrinking, trees
+from . import deviations, shrinking, sweeping, trees
 from .case import Case
-from .judging import Bench, Judgement
-
-
-def _bench() -> Bench:
-    kustomize = parts.find("kustomize")
-    if kustomize is None:
-        sys.exit("the real kustomize is not built: run `make parts`")
-    return Bench(kustomize)
-
-
-def run_trees(arguments: tuple[str, int, int]) -> tuple[collections.Counter[str], list[tuple[Case, str]]]:
-    """Judge the trees first..last of a seed; what differs comes with its signature."""
-    seed, first, last = arguments
-    counts: collections.Counter[str] = collections.Counter()
-    found: list[tuple[Case, str]] = []
-    with _bench() as bench:
-        for index in range(first, last):
-            case = trees.case(f"{seed}/{index}")
-            judgement = bench.judge(case)
-            _count(case, judgement, counts, found)
-    return counts, found
-
-
-def run_documents(arguments: tuple[str, int, int]) -> tuple[collections.Counter[str], list[tuple[Case, str]]]:
-    """The same for files of documents; a file that differs is split until single documents are left."""
-    seed, first, last = arguments
-    counts: collections.Counter[str] = collections.Counter()
-    found: list[tuple[Case, str]] = []
-    with _bench() as bench:
-
-        def judge(texts: list[str]) -> None:
-            case = documents.of_texts(texts)
-            judgement = bench.judge(case)
-            if judgement.verdict == "identical" or len(texts) == 1:
-                counts["documents"] += len(texts)
-                _count(case, judgement, counts, found, len(texts))
-                return
-            for half in documents.halves(texts):
-                judge(half)
-
-        for index in range(first, last):
-            case, texts = documents.case(random.Random(f"{seed}/yaml/{index}"), 24)
-            judgement = bench.judge(case)
-            if judgement.verdict != "identical":
-                judge(texts)
-            else:
-                counts["documents"] += len(texts)
-                counts["identical"] += len(texts)
-    return counts, found
-
-
-def _count(
-    case: Case, judgement: Judgement, counts: collections.Counter[str], found: list[tuple[Case, str]], weight: int = 1
-) -> None:
-    if judgement.differs and (known := deviations.explain(case, judgement)) is not None:
-        counts[f"known: {known.name}"] += weight
-        return
-    counts[judgement.verdict] += weight
-    if judgement.verdict == "both refuse":
-        counts[f"  refused {judgement.signature}"] += weight
-    elif judgement.differs:
-        found.append((case, judgement.signature))
+from .judging import Bench
 
 
 def same_kind(bench: Bench, signature: str, verdict: str) -> shrinking.Keeps:
@@ -104,7 +40,7 @@ def report(
     groups: dict[str, list[Case]] = collections.defaultdict(list)
     for case, signature in found:
         groups[signature].append(case)
-    with _bench() as bench:
+    with sweeping.open_bench() as bench:
         for signature, cases in sorted(groups.items(), key=lambda item: -len(item[1])):
             print(f"\n===== {len(cases)} x {signature}   ({', '.join(case.name for case in cases[:5])})")
             for case in sorted(cases, key=lambda case: sum(len(content) for content in case.files.values()))[:repros]:
@@ -131,8 +67,8 @@ def main() -> int:
     started = time.monotonic()
     counts: collections.Counter[str] = collections.Counter()
     found: list[tuple[Case, str]] = []
-    for run, total in ((run_trees, options.trees), (run_documents, options.yaml)):
-        step = 50 if run is run_trees else 5
+    for run, total in ((sweeping.run_trees, options.trees), (sweeping.run_documents, options.yaml)):
+        step = 50 if run is sweeping.run_trees else 5
         last = options.first + total
         chunks = [(options.seed, start, min(start + step, last)) for start in range(options.first, last, step)]
         if options.jobs > 1:
