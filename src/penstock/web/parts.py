@@ -162,4 +162,4 @@ def log(known: Known[views.LogPage]) -> Parts:
     found = known.value
     if found is None:
         return {"notice": notice(known, ())}
-    return {"notice": notice(known, found.problems), "rows": found.rows}
+    return {"notice": notice(known, found.problems), "figures": found.figures, "rows": found.rows}

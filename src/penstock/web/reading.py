@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from penstock.app import environment as environments
 from penstock.app import log as logs
@@ -40,6 +42,10 @@ _HEALTH: Mapping[str, views.Mark] = {
     "Unknown": "unknown",
 }
 _LOG_ROWS = 200
+_LOG_COUNTED = 1000
+_LOG_KEPT = timedelta(seconds=10)
+"""Notes on commits come without a new commit: this long a log stands for one commit."""
+_FIGURES = timedelta(days=30)
 _ROW_ORDER: Mapping[verdict.State, int] = {"unexplained": 0, "beside": 1, "promoted": 2, "declared": 3, "kept": 4}
 
 
@@ -52,6 +58,7 @@ class Reading:
         self._lock = asyncio.Lock()
         self._look: lookout.Look | None = None
         self._looked = float("-inf")
+        self._logs: dict[tuple[str, str], tuple[datetime, views.LogPage]] = {}
 
     @property
     def fleet(self) -> str:
@@ -148,12 +155,21 @@ class Reading:
 
     async def log(self, name: str) -> views.LogPage:
         """What went into an environment, from Git alone. Raises RefusedError for one that is not in the pipeline."""
-        world = self._world
+        look = await self._now()
+        key = (name, look.status.head.commit)
+        now = self._world.clock.now()
+        if key not in self._logs or now - self._logs[key][0] > _LOG_KEPT:
+            page = await asyncio.to_thread(self._log, name, now)
+            self._logs = {known: one for known, one in self._logs.items() if known[1] == key[1]} | {key: (now, page)}
+        return self._logs[key][1]
+
+    def _log(self, name: str, now: datetime) -> views.LogPage:
         try:
-            entries = await asyncio.to_thread(logs.log, world.repo, world.branch, name, limit=_LOG_ROWS)
+            entries = logs.log(self._world.repo, self._world.branch, name, limit=_LOG_COUNTED)
         except errors.InputError as error:
             raise errors.RefusedError(error.problems[0].what, error.problems[0].hint, code="NotFound", status=404) from None
-        return views.LogPage(environment=name, rows=tuple(map(_logged, entries)))
+        rows = tuple(map(_logged, entries[:_LOG_ROWS]))
+        return views.LogPage(environment=name, rows=rows, figures=_figures(entries, now))
 
     async def decide(self, name: str, target: str, stamp: str, choices: Mapping[str, pages.Side]) -> None:
         """Promote an app with a person's decisions, if its conflicts are still those of `stamp`."""
@@ -176,6 +192,28 @@ class Reading:
             return self._look
 
 
+def _past(entry: logs.Entry) -> str:
+    """Who merged it by hand, and past what."""
+    if not entry.merged_by and not entry.bypassed:
+        return ""
+    past = f" past {', '.join(entry.bypassed)}" if entry.bypassed else ""
+    return f"merged by {entry.merged_by or 'hand'}{past}"
+
+
+def _figures(entries: Sequence[logs.Entry], now: datetime) -> views.Figures:
+    """What the last days add up to."""
+    recent = [one for one in entries if now - one.when <= _FIGURES]
+    lead = [one.lead_time for one in recent if one.lead_time is not None]
+    return views.Figures(
+        days=_FIGURES.days,
+        changes=len(recent),
+        median_lead_time=gates.span(statistics.median_low(lead)) if lead else "",
+        bypasses=sum(1 for one in recent if one.kind == "bypass"),
+        rollbacks=sum(1 for one in recent if one.kind == "rollback"),
+        more=len(recent) == _LOG_COUNTED,
+    )
+
+
 def _logged(entry: logs.Entry) -> views.LogRow:
     number = entry.pull.lstrip("#")
     return views.LogRow(
@@ -187,6 +225,7 @@ def _logged(entry: logs.Entry) -> views.LogRow:
         origin=entry.source or "",
         pull=int(number) if number.isascii() and number.isdigit() else 0,
         approved=", ".join(entry.approved_by),
+        detail=_past(entry),
         kind=entry.kind.upper() if entry.kind in ("bypass", "rollback") else "",
         healthy=gates.span(entry.healthy_after) if entry.healthy_after is not None else "",
         lead_time=gates.span(entry.lead_time) if entry.lead_time is not None else "",

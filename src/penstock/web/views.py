@@ -7,7 +7,7 @@ is mark "unknown", never a guess.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -354,8 +354,23 @@ class LogRow:
     approved: str = ""
     kind: str = ""
     """promotion, rollback, bypass, adopted, ...: the log's own word."""
+    detail: str = ""
+    """What else has to be known: gates that were passed by."""
     healthy: str = ""
     lead_time: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What the log of the last days adds up to (DORA's figures that Git can tell)."""
+
+    days: int
+    changes: int
+    median_lead_time: str = ""
+    bypasses: int = 0
+    rollbacks: int = 0
+    more: bool = False
+    """There were more changes than were counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,5 +379,5 @@ class LogPage:
 
     environment: str
     rows: tuple[LogRow, ...] = ()
+    figures: Figures | None = None
     problems: tuple[str, ...] = ()
-    more: bool = field(default=False)

@@ -100,6 +100,9 @@ async def _log_tells(tab: Page, whole: browsing.Whole, commit: str) -> None:
     await expect(first).to_contain_text(SUBJECT)
     await expect(first).to_contain_text("reviewer")
     await expect(first).to_contain_text("staging")
+    await expect(tab.locator("[data-key=figures]")).to_contain_text("bypasses 0")
+    await tab.locator("#filter").fill("no such change")
+    await expect(tab.locator("#nothing")).to_be_visible()
 
 
 async def _environment_tells(tab: Page, whole: browsing.Whole) -> None:

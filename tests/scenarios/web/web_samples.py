@@ -268,6 +268,7 @@ def environment(name: str) -> views.EnvironmentPage:
 def log(name: str) -> views.LogPage:
     return views.LogPage(
         environment=name,
+        figures=views.Figures(days=30, changes=2, median_lead_time="2 h 2 min", bypasses=1),
         rows=(
             views.LogRow(
                 when=ago(minutes=30),

@@ -137,12 +137,14 @@
     if (!search) return;
     const wanted = search.value.trim().toLowerCase();
     let shown = 0;
+    let all = 0;
     for (const row of document.querySelectorAll("tr[data-name]")) {
-      const hide = !row.dataset.name.includes(wanted) || (busy.checked && "calm" in row.dataset);
+      const hide = !row.dataset.name.includes(wanted) || (busy?.checked && "calm" in row.dataset);
       if (row.hidden !== hide) row.hidden = hide;
+      all += 1;
       if (!hide) shown += 1;
     }
-    document.getElementById("nothing").hidden = shown > 0;
+    document.getElementById("nothing").hidden = shown > 0 || (all === 0 && !busy);
   }
 
   addEventListener("keydown", (event) => {
@@ -158,6 +160,7 @@
     }
   });
   search?.addEventListener("input", filter);
+  if (search && !busy) search.form.addEventListener("submit", (event) => event.preventDefault());
   busy?.addEventListener("change", filter);
 
   count(document);
