@@ -203,7 +203,7 @@ def set_texts(resources: ResourceSet, texts: Mapping[str, str], specs: Sequence[
         for spec in places.of(resource.gvk):
             walk(resource, spec, setter, dict, resources)
         resource.settle()
-        if len(added) > len(pairs):
+        if len(added) > 1:
             resource.twins = (*resource.twins, *_twins(added))
         resource.touched(note)
 
