@@ -21,7 +21,7 @@ from penstock.controllers.promotion_merges import Recorder
 from penstock.controllers.promotion_survey import Surveyor
 from penstock.controllers.watching import Watcher
 from penstock.model.errors import InputError, PenstockError, RaceError, RemoteError
-from penstock.model.values import EnvName
+from penstock.model.values import CommitId, EnvName
 from penstock.ports.clock import Clock
 from penstock.ports.cluster import Cluster
 from penstock.ports.forge import CommitStatus, Forge, PullRequest, StatusState
@@ -66,6 +66,22 @@ class Report:
     """Merges past red gates that were found and recorded."""
     again: bool = False
     """Something changed, so there may be more to do at once."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Train:
+    """The merges of one pass: each was judged against the main branch at its start, so one may follow another only into
+    the same environment and into other files."""
+
+    tip: CommitId
+    """Where the main branch has to be for the next merge."""
+    target: EnvName | None = None
+    files: set[str] = field(default_factory=set)
+    stopped: bool = False
+    """The main branch is not what was expected of it."""
+
+    def takes(self, case: Case) -> bool:
+        return not self.stopped and self.target in (None, case.target.name) and not self.files & set(case.change.files)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -163,14 +179,15 @@ class Controller:
         problems: list[str] = []
         bypasses: list[str] = []
         again = False
+        train = _Train(tip=survey.tip)
         for case in survey.cases:
             if only_asked and not any(one.concerns(case.change) for one in asked):
                 continue
-            if case.decision.action == "merge" and any(one.action == "merge" for one in done):
-                again = True  # The main branch moved: the next pass judges this one against what is there then.
+            if case.decision.action == "merge" and not train.takes(case):
+                again = True  # The next pass judges this one against what is there then.
                 continue
             try:
-                if step := await self._act(survey, case):
+                if step := await self._act(survey, case, train):
                     done.append(step)
                     again = True
                     if self.tell:
@@ -191,7 +208,7 @@ class Controller:
         self.latest = Report(survey=survey, done=tuple(done), problems=tuple(problems), bypasses=tuple(bypasses), again=again)
         return self.latest
 
-    async def _act(self, survey: Survey, case: Case) -> Done | None:
+    async def _act(self, survey: Survey, case: Case, train: _Train) -> Done | None:
         """Take the one step that was decided; None when there was nothing to do but wait."""
         number = case.pull.number if case.pull else 0
         match case.decision.action:
@@ -202,7 +219,7 @@ class Controller:
             case "close":
                 await self._close(case)
             case "merge":
-                await self._merge(survey, case)
+                await self._merge(case, train)
             case "clean":
                 await self._delete_branch(case)
             case _:
@@ -261,11 +278,12 @@ class Controller:
         if case.branch_tip is not None:
             await self.repo.push(case.branch, None, expect=case.branch_tip)
 
-    async def _merge(self, survey: Survey, case: Case) -> None:
-        """Merge exactly the head that was judged, against the main branch it was judged against."""
+    async def _merge(self, case: Case, train: _Train) -> None:
+        """Merge exactly the head that was judged, against the main branch it was judged against, or that plus what this
+        pass merged itself."""
         assert case.pull is not None
         await self.repo.fetch()
-        if self.surveyor.tip() != survey.tip:
+        if self.surveyor.tip() != train.tip:
             raise RaceError(f"{self.branch} moved", code="Moved")
         now = await self.forge.pull(case.pull.number)
         if now.state != "open" or now.head_sha != case.pull.head_sha or now.draft:
@@ -285,10 +303,22 @@ class Controller:
             title=f"{case.title} (#{now.number})",
             message=text.message_body(case.commits, record),
         )
-        # A forge may delete the branch itself, and a crash here leaves it to the next pass.
         await self.repo.fetch()
+        self._advance(train, case)
+        # A forge may delete the branch itself, and a crash here leaves it to the next pass.
         if self.repo.branches(case.branch).get(case.branch) == case.pull.head_sha:
             await self.repo.push(case.branch, None, expect=case.pull.head_sha)
+
+    def _advance(self, train: _Train, case: Case) -> None:
+        """Let the next merge of this pass follow if the main branch is now exactly what this one was to make of it."""
+        assert case.head is not None
+        tip = self.surveyor.tip()
+        author = self.repo.commit(case.head).author
+        wanted = self.repo.write_commit([train.tip], case.change.files, message="merged", author=author)
+        train.stopped = self.repo.commit(tip).tree_id != self.repo.commit(wanted).tree_id
+        train.tip = tip
+        train.target = case.target.name
+        train.files |= set(case.change.files)
 
     async def _publish(self, case: Case) -> None:
         """Every gate as a commit status of the head, where it is another one than the forge shows."""

@@ -226,6 +226,41 @@ async def test_the_log_tells_promotions_and_direct_edits_from_git_alone(fleet: F
     assert [entry.kind for entry in log.log(fleet.mirror, "main", "dev")] == ["direct", "direct"]
 
 
+async def test_many_apps_move_at_once_and_no_update_is_lost(fleet: Fleet) -> None:
+    """Twenty apps, one commit, twenty pull requests, all approved together: all land, in few passes."""
+    names = [f"app-{number:02}" for number in range(20)]
+    config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {}\ndata:\n  every: 5m\n"
+    listing = await fleet.read("clusters/dev/apps/kustomization.yaml")
+    files = {f"clusters/{env}/apps/{name}/config.yaml": config.format(name) for name in names for env in ("dev", "staging")}
+    files |= {
+        f"clusters/{env}/apps/{name}/kustomization.yaml": "resources:\n- config.yaml\n"
+        for name in names
+        for env in ("dev", "staging")
+    }
+    lines = "".join(f"- {name}\n" for name in names)
+    for env in ("dev", "staging"):
+        files[f"clusters/{env}/apps/kustomization.yaml"] = listing.replace("- api\n", f"- api\n{lines}")
+    start = await fleet.commit("twenty apps", files)
+    settled = "apiVersion: penstock.dev/v1alpha1\nkind: Settled\nspec: {{from: dev, to: staging, commit: {}}}\n"
+    changed = {".penstock/settled.yaml": settled.format(start)} | {
+        f"clusters/dev/apps/{name}/config.yaml": config.format(name).replace("5m", f"{number}m")
+        for number, name in enumerate(names, 10)
+    }
+    await fleet.commit("all of them", changed)
+    await fleet.syncs("dev")
+    controller = fleet.controller()
+    assert len(await fleet.settle(controller)) == 20
+    for pull in await fleet.pulls():
+        await fleet.approve(pull)
+    report = await controller.once()
+    assert len([one for one in report.done if one.action == "merge"]) == 20, "all in one pass"
+    await fleet.settle(controller)
+    for number, name in enumerate(names, 10):
+        assert f"every: {number}m" in await fleet.read(f"clusters/staging/apps/{name}/config.yaml")
+    await fleet.mirror.fetch()
+    assert fleet.mirror.branches("penstock/") == {}
+
+
 async def test_a_fault_in_one_app_is_told_and_holds_no_other_up(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     await fleet.raise_timeout()
     await fleet.edit("api: more words", "clusters/dev/apps/api/config.yaml", "\ndata:\n", "\ndata:\n  extra: words\n")
