@@ -138,3 +138,9 @@ def test_a_tree_is_built_the_same_from_memory_and_with_a_cache(bench: Bench) -> 
             assert render.emit(render.build(case.tree(), case.path, cache=cache)) == ours.printed
         compared += 1
     assert compared > 8
+
+
+def test_every_deviation_is_in_the_docs() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "safety-deviations.md").read_text()
+    for known in deviations.KNOWN:
+        assert known.name in page, known.name
