@@ -146,7 +146,7 @@ class Environment:
     cluster: str
     """The name of its cluster: a kubeconfig context, or a sandbox cluster."""
     promote_from: tuple[EnvName, ...] = ()
-    """Where its configuration comes from; content is taken from the first, every one must have run it healthy."""
+    """Where its configuration comes from: content from the first, and each has to run its own of the unit healthy."""
     gates: Gates = Gates()
     auto_promote: bool = True
     """Pull requests are opened without being asked for."""
