@@ -40,6 +40,8 @@ from penstock.ports.repo import Repo
 from penstock.promote import change, deciding, records, text
 
 _PLANS = 4096
+_AT_ONCE = 8
+"""Questions to the forge at the same time."""
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +81,13 @@ class Surveyor:
                 pulls.setdefault(pull.head, pull)
         faults: list[str] = []
         planned = await asyncio.to_thread(self.plan, repository, tip, pulls, asked, faults)
-        forged = [await self._ask_forge(one, pulls, tip) for one in planned]
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(one: Planned) -> Forged:
+            async with limit:
+                return await self._ask_forge(one, pulls, tip)
+
+        forged = await asyncio.gather(*map(ask, planned))
         teams = await self._teams(repository)
         others = tuple(pull for pull in opened if not pull.head.startswith(BRANCHES))
         survey = Survey(tip=tip, repository=repository, seen=seen, now=self.clock.now(), login=login, others=others)
