@@ -35,6 +35,13 @@ COMMANDS: dict[str, dict[str, str]] = {
         "explain": "Say why a change is not everywhere yet, and the one thing to do next.",
         "log": "Show what came into an environment, when, from where and who let it: from Git alone.",
     },
+    "Look at a cluster": {
+        "get": "Show Kustomizations and sources: revision, whether suspended, ready, and why not.",
+        "tree": "Show the objects of a Kustomization, and of the Kustomizations among them.",
+        "events": "Show the Kubernetes events of Kustomizations and sources.",
+        "stats": "Count Kustomizations and sources: running, failing, suspended, and the size of their artifacts.",
+        "export": "Print objects as clean YAML: no status, nothing the server added.",
+    },
     "Move": {
         "promote": "Open or update the pull request that carries a change to the next environment.",
         "adopt": "Record today's differences between two environments as meant.",
@@ -42,6 +49,9 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Operate": {
         "run": "Sync and promote with real clusters and a real forge, in one process.",
+        "reconcile": "Reconcile a Kustomization or a source now, and wait for the outcome.",
+        "suspend": "Suspend: nothing is applied, undone or deleted until it is resumed.",
+        "resume": "Resume what was suspended, and wait for the applied revision.",
         "install": "Install the custom resource definitions and the namespace in a cluster.",
     },
 }
