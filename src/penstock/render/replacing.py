@@ -290,8 +290,14 @@ def _write_structured(resource: Resource, value: Any, steps: Sequence[str], crea
         text = scalars.text_of(found[0].value)
         try:
             changed = structured.changed(text, steps[length:], value, create, typed_as)
-        except (structured.StructuredError, InputError, PathError, ValueError, json.JSONDecodeError):
+        except (structured.StructuredError, InputError, PathError, json.JSONDecodeError):
             return False
+        except ValueError as error:
+            # kustomize leaves the text as it was and says nothing
+            shown = ".".join(steps)
+            raise TransformError(
+                f"unable to set field \"{shown}\" inside the text of '{steps[length - 1]}': {error}", resource
+            ) from None
         found[0].value = changed
         return True
     return False

@@ -112,7 +112,7 @@ class Composer:
 
         root: tuple[Any, int] | None = None
         start_line = 0
-        for event in _events(source):
+        for event in events(source):
             if not self._stack and root is None and isinstance(event, yaml.NodeEvent) and event.start_mark is not None:
                 start_line = event.start_mark.line
             if isinstance(event, yaml.ScalarEvent):
@@ -402,11 +402,12 @@ def refolded(text: str) -> str:
             at_start = False
     hint = "2" if text[0] in " \n" else ""
     chomp = "-" if text[-1] != "\n" else "+" if text[-2] == "\n" else ""
-    again = next((event.value for event in _events(f">{hint}{chomp}\n{''.join(out)}") if hasattr(event, "value")), text)
+    again = next((event.value for event in events(f">{hint}{chomp}\n{''.join(out)}") if hasattr(event, "value")), text)
     return str(again)
 
 
-def _events(source: bytes | str) -> Iterator[Any]:
+def events(source: bytes | str) -> Iterator[Any]:
+    """libyaml's events of a text. Raises yaml.YAMLError."""
     from yaml._yaml import CParser
 
     parser = CParser(source)
@@ -554,7 +555,7 @@ def _spots(source: bytes | str) -> Iterator[tuple[tuple[str | int, ...], _Spot]]
 
     stack: list[_Open] = []
     try:
-        for event in _events(source):
+        for event in events(source):
             kind = type(event)
             if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 stack.pop()
