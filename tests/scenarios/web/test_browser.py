@@ -205,9 +205,11 @@ async def test_every_table_and_landmark_is_named_for_those_who_listen(chromium: 
 
 async def test_on_a_phone_a_row_is_still_a_row_for_those_who_listen(chromium: Browser, page: serving.WebPage) -> None:
     async with browsing.visit(chromium, page, size=browsing.PHONE) as tab:
-        tree = await tab.locator("main").aria_snapshot()
-        assert 'table "Apps and environments"' in tree
-        assert 'rowheader "web"' in tree
+        for path, header in zip(browsing.PAGES, ("web", "data.checkout_timeout", "spec.replicas", "Ready", "2026"), strict=True):
+            await tab.goto(page.url + path)
+            tree = await tab.locator("main").aria_snapshot()
+            assert "- table" in tree, path
+            assert any("rowheader" in line and header in line for line in tree.splitlines()), path
 
 
 async def test_a_big_board_is_painted_soon_and_updated_at_once(
