@@ -245,8 +245,9 @@ class Build:
                 self.fail(layer, error, field_name, index)
 
     def _count(self, objects: int) -> None:
-        self._objects += objects
-        if self._objects > self.options.max_objects:
+        before, self._objects = self._objects, self._objects + objects
+        # told once, where the budget is passed: all that follows is over it too
+        if before <= self.options.max_objects < self._objects:
             raise LoadError(f"the build has more than {self.options.max_objects} objects", "RenderBudget")
 
     def _file(self, layer: Layer, into: Accumulator, real: str, path: str) -> None:
