@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -224,6 +225,33 @@ async def test_the_log_tells_promotions_and_direct_edits_from_git_alone(fleet: F
     assert promotion.evidence.startswith("dev healthy 2026-03-02T14:00:00Z/2026-03-02T14:05:00Z sha256:")
     assert start.kind == "direct"
     assert [entry.kind for entry in log.log(fleet.mirror, "main", "dev")] == ["direct", "direct"]
+
+
+class Meddling:
+    """A repository in which somebody pushes to main right before the merge of a pass."""
+
+    def __init__(self, repo: Any, meddle: Callable[[], Awaitable[Any]]) -> None:
+        self._repo, self._meddle, self._fetches = repo, meddle, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._repo, name)
+
+    async def fetch(self) -> None:
+        self._fetches += 1
+        if self._fetches == 2:
+            await self._meddle()
+        await self._repo.fetch()
+
+
+async def test_what_is_pushed_right_before_the_merge_is_looked_at_first(fleet: Fleet) -> None:
+    await opened(fleet)
+    await fleet.approve(await fleet.the_pull())
+    meddling = Meddling(fleet.mirror, lambda: fleet.raise_timeout("staging", to="60s"))
+    report = await fleet.controller(repo=meddling).once()
+    assert report.done == () and report.again
+    await fleet.settle()
+    assert (await fleet.the_pull()).draft, "it is a conflict now, and nobody's value was lost"
+    assert "checkout_timeout: 60s" in await fleet.read(WEB.format("staging") + "config.yaml")
 
 
 async def test_many_apps_move_at_once_and_no_update_is_lost(fleet: Fleet) -> None:
