@@ -36,6 +36,8 @@ class LiveView:
         self._clock = clock
         self._on_touch = on_touch
         self._watchers: dict[tuple[str, str], Watcher] = {}
+        self._vanished: set[ResourceId] = set()
+        """Deleted while no write of ours had been answered: the answer may be about to come."""
         self._tasks: asyncio.TaskGroup | None = None
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -72,15 +74,31 @@ class LiveView:
     def note(self, manifest: Manifest, wanted: str) -> LiveObject:
         """Remember an object as our write (or a dry-run that changed nothing) left it, `wanted` being the digest of what
         was applied."""
-        found = planning.observe(manifest)
-        known = self.objects.get(found.id)
+        known = self.objects.get(ResourceId.of(manifest))
+        if known is not None and known.uid == manifest["metadata"].get("uid") and version_of(manifest) == _number(known):
+            # the watch was quicker
+            found = known
+        else:
+            found = planning.observe(manifest)
+        if found.id in self._vanished:
+            # the watch saw it go before the answer to our write was here
+            self._vanished.discard(found.id)
+            self._doubt(found)
+            return found
         if known is None or _number(found) >= _number(known):
             self.objects[found.id] = found
+        elif known.digest != found.digest:
+            # somebody changed it again before the answer to our write was here
+            self._doubt(found)
         self.verified[found.id] = Verified(desired=wanted, live=found.digest)
         if known is not None and known.owner is not None and known.owner != found.owner:
             # handed over: who had it before can let go of it now
             self._on_touch(known.owner, found.id, True)
         return found
+
+    def _doubt(self, found: LiveObject) -> None:
+        if found.owner is not None:
+            self._on_touch(found.owner, found.id, True)
 
     def forget(self, id: ResourceId) -> None:  # noqa: A002 - what the house calls it
         """Forget an object that was deleted."""
@@ -96,7 +114,9 @@ class LiveView:
         known = self.objects.get(id)
         if manifest is None:
             self.objects.pop(id, None)
-            if known is not None and known.owner is not None and id in self.verified:
+            if id not in self.verified:
+                self._vanished.add(id)
+            elif known is not None and known.owner is not None:
                 self._on_touch(known.owner, id, True)
             return
         if known is not None and known.uid == manifest["metadata"].get("uid") and version_of(manifest) <= _number(known):

@@ -24,6 +24,7 @@ OnChange = Callable[[ObjectKey, Manifest | None], None]
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
+_RELIST_SECONDS = 3600.0
 
 
 class Watcher:
@@ -93,8 +94,10 @@ class Watcher:
         return found.resource_version
 
     async def _follow(self, version: str) -> None:
-        """Watch, and watch again where it ended, until that moment is too old."""
-        while True:
+        """Watch, and watch again where it ended, until that moment is too old or a new list is due anyway: the net under
+        everything that goes by events."""
+        until = self._clock.monotonic() + _RELIST_SECONDS
+        while self._clock.monotonic() < until:
             try:
                 async for event in self._cluster.watch(
                     self.resource, self._namespace, resource_version=version, label_selector=self._selector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import socket
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -141,6 +143,123 @@ async def test_reconcile_gives_up_when_nobody_reconciles_and_says_what_it_saw(wo
     done = await penstock("reconcile", "ks", "app", "--timeout", "500ms")
     assert done.code == 1
     assert f"timed out after 0.5 s waiting for Kustomization app in {world.namespace} namespace" in done.err
+
+
+async def test_a_dependency_that_is_not_ready_is_waited_for_and_told_at_the_end(world, penstock, namespaced):
+    await world.synced({"a.yaml": namespaced("a")})
+    await world.kustomization("second", dependsOn=[{"name": "absent"}])
+    await world.until_failed(flux.DEPENDENCY_NOT_READY, "second")
+    done = await penstock("reconcile", "ks", "second", "--timeout", "1s")
+    assert done.code == 1
+    assert "timed out after 1 s" in done.err
+    assert "Ready is False (DependencyNotReady)" in done.err
+
+
+async def test_an_object_that_is_deleted_ends_the_wait(world, penstock, namespaced):
+    await world.synced({"a.yaml": namespaced("a")})
+    await world.kill()
+    process = await penstock.start("reconcile", "ks", "app")
+    await _asked(world)
+    await world.patch(flux.KUSTOMIZATION, "app", {"metadata": {"finalizers": None}}, group=flux.KUSTOMIZE_GROUP)
+    await world.delete(flux.KUSTOMIZATION, "app", group=flux.KUSTOMIZE_GROUP)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        _, err = await process.communicate()
+    assert process.returncode == 1
+    assert b"was deleted meanwhile" in err
+
+
+async def test_a_lost_connection_is_no_answer_but_one_that_comes_back_loses_nothing(world, penstock, namespaced):
+    revision = await world.synced({"a.yaml": namespaced("a")})
+    await world.kill()
+    async with Relay(penstock) as relay:
+        process = await penstock.start("reconcile", "ks", "app")
+        await _asked(world)
+        await relay.cut()
+        await world.start()
+
+        async def handled():
+            status = await world.status()
+            found = await world.get(flux.KUSTOMIZATION, "app", group=flux.KUSTOMIZE_GROUP)
+            return status.get("lastHandledReconcileAt") == found["metadata"]["annotations"][flux.REQUESTED_AT]
+
+        await world.until(handled, "the request is handled while nobody sees it")
+        await relay.listen()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            out, err = await process.communicate()
+        assert (process.returncode, err) == (0, b"")
+        assert out.decode().splitlines()[-1] == f"ok applied revision {revision}"
+
+        await world.kill()
+        process = await penstock.start("reconcile", "ks", "app", "--timeout", "2s")
+        await _asked(world)
+        await relay.cut()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            _, err = await process.communicate()
+        assert process.returncode == 3
+        assert b"cannot reach" in err
+
+
+async def _asked(world: Any) -> None:
+    """Wait until a request stands in the object that nobody has handled."""
+
+    async def look() -> bool:
+        found = await world.get(flux.KUSTOMIZATION, "app", group=flux.KUSTOMIZE_GROUP)
+        asked = (found["metadata"].get("annotations") or {}).get(flux.REQUESTED_AT)
+        return asked is not None and asked != (found.get("status") or {}).get("lastHandledReconcileAt")
+
+    await world.until(look, "a reconciliation is asked for")
+
+
+class Relay:
+    """A way to the cluster that can be cut: bytes pass, TLS stays between the two ends."""
+
+    def __init__(self, penstock: Penstock) -> None:
+        self._penstock = penstock
+        self._target = urlsplit(penstock.world.cluster.access.server)
+        self._server: asyncio.Server | None = None
+        self._port = 0
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Relay:
+        await self.listen()
+        config = json.loads(self._penstock.kubeconfig.read_text())
+        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self._port}"
+        self._penstock.kubeconfig.write_text(json.dumps(config))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.cut()
+
+    async def listen(self) -> None:
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """Break every connection and take no more."""
+        if self._server is None:
+            return
+        self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        await self._server.wait_closed()
+        self._server = None
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self._open |= {writer, back}
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._copy(reader, back))
+                group.create_task(self._copy(there, writer))
+        finally:
+            self._open -= {writer, back}
+
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while content := await source.read(65536):
+                target.write(content)
+                await target.drain()
+        target.close()
 
 
 async def test_a_suspension_keeps_who_why_and_until_when_and_resume_takes_them_away(world, penstock, namespaced):
