@@ -213,7 +213,7 @@ _BLOCK_HEADER = re.compile(rb"[|>][-+0-9]*[ ]*(?:\#[^\n]*)?\n")
 _HANGING = re.compile(rb":[ ]*\n[ ]*(?=[^ \n#-])(?:[^\n:]|:(?![ \n]|\Z))*(?:\n|\Z)")
 # a second ': ' in one plain value, and keys that end with colons, where the fast reader finds null keys
 _TWO_VALUES = re.compile(rb""":[ ]+[^\s"'\[{#][^\n,"'\[\]{}#]*:(?:[ ]|$)|::(?:[ :]|$)|:[ ]+:""", re.MULTILINE)
-_FIRST_CONTENT = re.compile(rb"^(?!---|[ ]*\#|[ ]*$)", re.MULTILINE)
+_FIRST_CONTENT = re.compile(rb"^(?!---(?:[ ]|$)|[ ]*\#|[ ]*$)", re.MULTILINE)
 
 
 def _suspicious(part: bytes) -> bool:
