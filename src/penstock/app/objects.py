@@ -9,6 +9,7 @@ import asyncio
 import difflib
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from penstock.model import condition as conditions
@@ -99,13 +100,24 @@ class Suspension:
     until: str = ""
     by: str = ""
 
-    def __str__(self) -> str:
+    def text(self, now: datetime | None = None) -> str:
+        """'suspended by dana until 2026-05-01T11:00:00Z: load test'; with `now`, whether that time has passed."""
         parts = ["suspended"]
         if self.by:
             parts.append(f"by {self.by}")
         if self.until:
             parts.append(f"until {self.until}")
+            if now is not None and self._is_over(now):
+                parts.append("(over)")
         return " ".join(parts) + (f": {self.reason}" if self.reason else "")
+
+    def _is_over(self, now: datetime) -> bool:
+        try:
+            until = datetime.fromisoformat(self.until)
+        except ValueError:
+            # written by hand, for people
+            return False
+        return (until if until.tzinfo else until.replace(tzinfo=UTC)) <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

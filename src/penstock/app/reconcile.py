@@ -51,7 +51,7 @@ async def reconcile(at: At, *, now: datetime, seconds: float, tell: Tell, with_s
     TransientError when the cluster is silent.
     """
     found = await objects.get(at.cluster, at.kind, at.namespace, at.name)
-    _not_suspended(at, found)
+    _not_suspended(at, found, now)
     if with_source:
         await reconcile(_source_of(at, found), now=now, seconds=seconds, tell=tell)
     token = now.isoformat()
@@ -99,11 +99,13 @@ async def resumed(at: At, since: Manifest, *, seconds: float, tell: Tell) -> str
     return await _end(at, since, _outcome, seconds, tell)
 
 
-def _not_suspended(at: At, manifest: Manifest) -> None:
+def _not_suspended(at: At, manifest: Manifest, now: datetime) -> None:
     if not objects.is_suspended(manifest):
         return
     said = objects.suspension(manifest)
-    raise errors.invalid(f"{at} is {said or 'suspended'}", hint=f"penstock resume {at.kind.human} {at.name}", code="Suspended")
+    raise errors.invalid(
+        f"{at} is {said.text(now) if said else 'suspended'}", hint=f"penstock resume {at.kind.human} {at.name}", code="Suspended"
+    )
 
 
 def _source_of(at: At, manifest: Manifest) -> At:

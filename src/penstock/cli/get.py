@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -82,6 +83,6 @@ def _header(namespaces: bool, without: bool) -> list[list[str]]:
 
 def _cells(row: Row, namespaces: bool, several: bool) -> list[str]:
     name = f"{row.kind.lower()}/{row.name}" if several else row.name
-    message = f"{row.suspension}; {row.message}" if row.suspension else row.message
+    message = f"{row.suspension.text(datetime.now(UTC))}; {row.message}" if row.suspension else row.message
     cells = [name, row.revision, str(row.suspended), row.ready, " ".join(message.split())]
     return [row.namespace, *cells] if namespaces else cells

@@ -159,7 +159,7 @@ async def test_an_object_that_is_deleted_ends_the_wait(world, penstock, namespac
     await world.synced({"a.yaml": namespaced("a")})
     await world.kill()
     process = await penstock.start("reconcile", "ks", "app")
-    await _asked(world)
+    await _waits(process)
     await world.patch(flux.KUSTOMIZATION, "app", {"metadata": {"finalizers": None}}, group=flux.KUSTOMIZE_GROUP)
     await world.delete(flux.KUSTOMIZATION, "app", group=flux.KUSTOMIZE_GROUP)
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -173,7 +173,7 @@ async def test_a_lost_connection_is_no_answer_but_one_that_comes_back_loses_noth
     await world.kill()
     async with Relay(penstock) as relay:
         process = await penstock.start("reconcile", "ks", "app")
-        await _asked(world)
+        told = await _waits(process)
         await relay.cut()
         await world.start()
 
@@ -187,11 +187,12 @@ async def test_a_lost_connection_is_no_answer_but_one_that_comes_back_loses_noth
         async with asyncio.timeout(PATIENCE_SECONDS):
             out, err = await process.communicate()
         assert (process.returncode, err) == (0, b"")
+        assert told == ".. waiting for Kustomization reconciliation\n"
         assert out.decode().splitlines()[-1] == f"ok applied revision {revision}"
 
         await world.kill()
         process = await penstock.start("reconcile", "ks", "app", "--timeout", "2s")
-        await _asked(world)
+        told = await _waits(process)
         await relay.cut()
         async with asyncio.timeout(PATIENCE_SECONDS):
             _, err = await process.communicate()
@@ -199,15 +200,14 @@ async def test_a_lost_connection_is_no_answer_but_one_that_comes_back_loses_noth
         assert b"cannot reach" in err
 
 
-async def _asked(world: Any) -> None:
-    """Wait until a request stands in the object that nobody has handled."""
-
-    async def look() -> bool:
-        found = await world.get(flux.KUSTOMIZATION, "app", group=flux.KUSTOMIZE_GROUP)
-        asked = (found["metadata"].get("annotations") or {}).get(flux.REQUESTED_AT)
-        return asked is not None and asked != (found.get("status") or {}).get("lastHandledReconcileAt")
-
-    await world.until(look, "a reconciliation is asked for")
+async def _waits(process: asyncio.subprocess.Process) -> str:
+    """Read what a command tells until it says that it waits; that line."""
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while line := (await process.stdout.readline()).decode():
+            if line.startswith(".."):
+                return line
+    raise AssertionError("it ended without waiting")
 
 
 class Relay:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -70,6 +71,22 @@ def test_until_is_a_duration_or_a_time(text: str, moment: datetime) -> None:
 def test_until_refuses_what_is_no_time_to_come(text: str) -> None:
     with pytest.raises(click.UsageError):
         suspend._moment(text, NOW)
+
+
+def test_a_suspension_that_should_have_ended_says_so() -> None:
+    said = objects.Suspension(reason="load test", until="2026-05-01T09:00:00Z", by="dana")
+    assert said.text(NOW - timedelta(seconds=1)) == "suspended by dana until 2026-05-01T09:00:00Z: load test"
+    assert said.text(NOW) == "suspended by dana until 2026-05-01T09:00:00Z (over): load test"
+    assert objects.Suspension(until="when Dana is back").text(NOW) == "suspended until when Dana is back"
+
+
+@pytest.mark.parametrize("verb", ["get", "tree", "events", "stats", "export", "reconcile", "suspend", "resume"])
+def test_the_reference_names_every_option(verb: str) -> None:
+    command = importlib.import_module(f"penstock.cli.{verb}").command
+    text = (Path(__file__).resolve().parents[3] / "docs/reference/flux-verbs.md").read_text()
+    options = [name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts) if name[0] == "-"]
+    assert len(options) > 5
+    assert [name for name in options if f"`{name}" not in text and f"/{name}`" not in text] == []
 
 
 def test_commits_are_cut_where_people_compare_them() -> None:
