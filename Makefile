@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
+FUZZ_SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo up test unit check fix bench docs parts lock clean fuzz crash render-sweep
+.PHONY: help install dev demo up test unit check fix bench docs parts lock clean fuzz crash render-sweep merge-sweep
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -52,6 +53,18 @@ fix: dev ## Format, and mend what can be mended by a tool
 
 bench: dev parts ## Measure against the peers, in the same run
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+fuzz: dev ## Fuzz every target for FUZZ_SECONDS (300), from the corpus
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+render-sweep: dev parts ## Compare 10,000 random kustomization trees with the real kustomize
+	$(BIN)/python -m tests.conformance.generated --trees 10000 --jobs $(WORKERS)
+
+merge-sweep: dev ## Merge 10,000 random histories against the model
+	PENSTOCK_HISTORIES=10000 $(PYTEST) -q tests/laws/test_merge_histories.py
+
+crash: dev parts ## Kill the reconciler at every call of every scenario
+	PENSTOCK_CRASH=all $(PYTEST) -q -n $(WORKERS) tests/scenarios/test_crash_sweep.py
 
 docs: dev ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
