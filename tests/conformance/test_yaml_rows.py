@@ -363,3 +363,17 @@ def test_y27_rules_are_by_kind() -> None:
     assert found("Namespace", "v1", "a.b") == 1
     assert found("Service", "v1", "1a") == 1
     assert found("ConfigMap", "v1", "1a.b") == 0
+
+
+@pytest.mark.parametrize("style", ["|+", ">+", "|", ">", "|-"])
+@pytest.mark.parametrize("breaks", ["", "\n", "\n\n"])
+def test_a_block_at_the_end_of_a_document_keeps_its_own_line_breaks_only(kustomize: Bench, style: str, breaks: str) -> None:
+    text = rows.config_map("x", f"data:\n  a: {style}\n    keep\n{breaks}")
+    case = rows.case(f"{text}---\n{rows.config_map('y')}--- # another\n{text.replace('name: x', 'name: z')}")
+    same(kustomize, case)
+
+
+def test_places_stay_right_behind_separators() -> None:
+    text = f"# c\n---\n{rows.config_map('x')}--- # c\n\n{rows.config_map('y')}---\n{rows.config_map('z', 'data: {a: b, a: c}')}"
+    line = text[: text.index("data: {")].count("\n") + 1
+    assert str(rows.refusal(rows.case(text)).where) == f"a.yaml:{line}:14"

@@ -88,7 +88,7 @@ def load_all(data: bytes, path: str, leniency: Leniency = STRICT) -> list[Docume
             document = _exact(part, path, line, "kyaml", leniency)
         if document is not None and document.value is not None:
             documents.append(document)
-        line += part.count(b"\n")
+        line += part.count(b"\n") + 1  # and the separator's own line
     return documents
 
 
@@ -151,7 +151,8 @@ def _split(data: bytes, path: str) -> list[bytes]:
             raise InputError(
                 [Problem(what="invalid document separator: content after '---' on the same line", where=where, code="YamlSyntax")]
             )
-        parts.append(data[start : match.start() + 1] + b"\n" * match[0][1:].count(b"\n"))
+        # not a byte more: a block that keeps its line breaks would count them
+        parts.append(data[start : match.start() + 1])
         start = match.end()
     parts.append(data[start:])
     return parts
