@@ -59,7 +59,7 @@ def command(
 
 
 async def _up(folder: Path, chosen: Any) -> None:
-    from penstock.app import fleet, memory
+    from penstock.app import fleet, memory, sandbox
     from penstock.web import serving
 
     stop = asyncio.Event()
@@ -71,8 +71,10 @@ async def _up(folder: Path, chosen: Any) -> None:
         running = await stack.enter_async_context(fleet.sandbox(folder, chosen))
         box = running.box
         token = memory.secret(box.state / "web-token")
+        # The page approves as the reviewer: nobody reviews what he wrote himself.
+        reviewers = {sandbox.REVIEWER: running.people[sandbox.REVIEWER]}
         page = await stack.enter_async_context(
-            serving.serve(running.world, port=box.options.port("web"), token=token, forges=running.people)
+            serving.serve(running.world, port=box.options.port("web"), token=token, forges=reviewers)
         )
         memory.remember_port(box.state, "web", page.url)
         click.echo(f"web page      {page.sign_in_url}")
