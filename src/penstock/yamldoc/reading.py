@@ -189,6 +189,10 @@ _NUMBER = re.compile(
 )
 _EMPTY_KEY = re.compile(rb"[\n{,-][ ]*:[ \n]|[:|>][,\]}]")
 _SPACED_KEY = re.compile(rb"[elEL] +:")
+_START = re.compile(rb"[ ]*[:|>]")
+# Columns in which an item could be missing its dash: the fast reader makes a new item of such a line. When every dash
+# stands in an even column with one blank behind it, no line in an even column can be one.
+_ODD_INDENT = re.compile(rb"^(?:[ ][ ])*[ ](?![ \n#])|^[ ]*(?:- )*-(?:[ ]*\n|[ ]{2,}[^ \n])", re.MULTILINE)
 _LITERALS = (
     b"true:",
     b"false:",
@@ -211,7 +215,7 @@ _SIGS_GUARD = re.compile(
 _FOLDED_HEADER = re.compile(rb">[-+0-9]*[ ]*(?:\#[^\n]*)?\n")
 _BLOCK_HEADER = re.compile(rb"[|>][-+0-9]*[ ]*(?:\#[^\n]*)?\n")
 # a value on the line after its key, where the fast reader does not mind how far it is indented
-_HANGING = re.compile(rb":[ ]*\n[ ]*(?=[^ \n#-])(?:[^\n:]|:(?![ \n]|\Z))*(?:\n|\Z)")
+_HANGING = re.compile(rb":[ ]*\n(?:[ ]*\n)*[ ]*(?=[^ \n#-])(?:[^\n:]|:(?![ \n]|\Z))*(?:\n|\Z)")
 # a second ': ' in one plain value, and keys that end with colons, where the fast reader finds null keys
 _TWO_VALUES = re.compile(rb""":[ ]+[^\s"'\[{#][^\n,"'\[\]{}#]*:(?:[ ]|$)|::(?:[ :]|$)|:[ ]+:""", re.MULTILINE)
 _FIRST_CONTENT = re.compile(rb"^(?!---(?:[ ]|$)|[ ]*\#|[ ]*$)", re.MULTILINE)
@@ -225,7 +229,9 @@ def _suspicious(part: bytes) -> bool:
     if _HANGING.search(part) is not None or _TWO_VALUES.search(part) is not None:
         return True
     # no key at the start, or a block text that is the whole document
-    if part[:1] in (b":", b"|", b">") or b"\n|" in part or b"\n>" in part:
+    if _START.match(part) is not None or b"\n|" in part or b"\n>" in part:
+        return True
+    if _ODD_INDENT.search(part) is not None:
         return True
     if _EMPTY_KEY.search(part) is not None or _SPACED_KEY.search(part) is not None:
         return True
