@@ -144,6 +144,10 @@ def test_a_scalar_can_be_asked_for_its_text():
     [
         ("a: 1\nb:\n\t- 2\n", "YamlSyntax", 3),
         ("a: [1\n", "YamlSyntax", None),
+        ("- name: a\n image: b\n", "YamlSyntax", 2),
+        ("a:\n  - b: 1\n   c: 2\n", "YamlSyntax", 3),
+        ("-\n    a: 1\n  b: 2\n", "YamlSyntax", 3),
+        ("-   a: 1\n  b: 2\n", "YamlSyntax", 2),
         ("kind: Config\nmetadata: {name\n", "YamlSyntax", None),
         (b"a: \xe4\n", "YamlSyntax", 1),
         (b"a: x\x00y\n", "YamlSyntax", None),
