@@ -117,9 +117,9 @@ async def story(world, namespaced, kinds, rate: float) -> int:
         for round_ in range(3):
             world.push({"b.yaml": namespaced("b", f"{round_}"), f"new{round_}.yaml": namespaced(f"new{round_}")})
             # time for the faults to happen in: what is waited for comes after them
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.4)
         world.push({"a.yaml": None, "new0.yaml": None})
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(0.4)
     last = world.push({"b.yaml": namespaced("b", "last")})
     status = await world.until_applied(last, seconds=60)
     await world.settled()
