@@ -175,7 +175,7 @@ _INDICATOR = re.compile(
 _NUMBER = re.compile(
     rb"""
     [ \n\[{,:"'](?=[-+.0-9])(?:
-          [+][0-9.]
+          [+][0-9._] | -_
         | -?(?:0[0-9_xXoObB] | [0-9]+_ | [0-9]{16} | \.[0-9iInN])         # other bases, other spellings
         | -0[ ]*(?:$|[,\]}]|[ ]\#)
         | -?[0-9]*\.[0-9]*(?:[eE][-+]?[0-9]+)?[ ]*(?:$|[,\]}]|[ ]\#)     # floats
@@ -187,7 +187,7 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
-_EMPTY_KEY = re.compile(rb"[\n{,-][ ]*:[ \n]|[:|>][,\]}]")
+_EMPTY_KEY = re.compile(rb"[\n{,-][ ]*:(?:[ \n]|\Z)|[:|>][,\]}]|^[^'\"\n]+['\"][ ]*:(?:[ \n]|\Z)", re.MULTILINE)
 _SPACED_KEY = re.compile(rb"[elEL] +:")
 _START = re.compile(rb"[ ]*[:|>]")
 # Columns in which an item could be missing its dash: the fast reader makes a new item of such a line. When every dash
@@ -215,7 +215,7 @@ _SIGS_GUARD = re.compile(
 _FOLDED_HEADER = re.compile(rb">[-+0-9]*[ ]*(?:\#[^\n]*)?\n")
 _BLOCK_HEADER = re.compile(rb"[|>][-+0-9]*[ ]*(?:\#[^\n]*)?\n")
 # a value on the line after its key, where the fast reader does not mind how far it is indented
-_HANGING = re.compile(rb":[ ]*\n(?:[ ]*\n)*[ ]*(?=[^ \n#-])(?:[^\n:]|:(?![ \n]|\Z))*(?:\n|\Z)")
+_HANGING = re.compile(rb":[ ]*\n(?:[ ]*\n)*[ ]*(?=[^ \n#-]|-[^ \n])(?:[^\n:]|:(?![ \n]|\Z))*(?:\n|\Z)")
 # a second ': ' in one plain value, and keys that end with colons, where the fast reader finds null keys
 _TWO_VALUES = re.compile(rb""":[ ]+[^\s"'\[{#][^\n,"'\[\]{}#]*:(?:[ ]|$)|::(?:[ :]|$)|:[ ]+:""", re.MULTILINE)
 _FIRST_CONTENT = re.compile(rb"^(?!---(?:[ ]|$)|[ ]*\#|[ ]*$)", re.MULTILINE)
