@@ -5,24 +5,27 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
+_SECONDS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
-def parse(text: str) -> timedelta:
-    """Read '5m', '1h30m', '1.5s', '500ms'. Raises ValueError."""
+def parse(text: str, *, days: bool = False) -> timedelta:
+    """Read '5m', '1h30m', '1.5s', '500ms'; '1d' too where `days` are allowed, which Go has not. Raises ValueError."""
     if text == "0":
         return timedelta(0)
     seconds, position = 0.0, 0
     while position < len(text):
         match = _PART.match(text, position)
-        if match is None:
+        if match is None or (match[2] == "d" and not days):
             raise ValueError(f"not a duration: {text!r}")
         seconds += float(match[1]) * _SECONDS[match[2]]
         position = match.end()
     if not text:
         raise ValueError("an empty duration")
-    return timedelta(seconds=seconds)
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise ValueError(f"a duration longer than time itself: {text[:40]!r}") from None
 
 
 def show(duration: timedelta) -> str:

@@ -7,35 +7,13 @@ and every problem is found at once.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from penstock.model import duration
 from penstock.model.errors import Place, Problem
 from penstock.source.document import Document, Steps
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNITS = {
-    "ms": timedelta(milliseconds=1),
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-}
-
-
-def parse_duration(text: str) -> timedelta:
-    """Flux's duration text, '1h30m', with days besides. Raises ValueError when it is not one."""
-    total, position = timedelta(0), 0
-    for match in _DURATION.finditer(text):
-        if match.start() != position:
-            break
-        total += float(match[1]) * _UNITS[match[2]]
-        position = match.end()
-    if position != len(text) or not text:
-        raise ValueError(f"not a duration: {text!r}")
-    return total
 
 
 class Cursor:
@@ -109,7 +87,7 @@ class Cursor:
         if not self.present:
             return default
         try:
-            return parse_duration(self.text())
+            return duration.parse(self.text(), days=True)
         except ValueError:
             self.problem(f"{self._name} is not a duration", "write it like 30m, 1h30m or 2d")
             return default

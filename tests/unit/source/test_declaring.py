@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from penstock import source
+from penstock.model import duration
 from penstock.model.pipeline import Repository
 from penstock.model.tree import MemoryTree
-from penstock.source import reading
 
 HEAD = "apiVersion: penstock.dev/v1alpha1\nkind: Pipeline\n"
 
@@ -126,13 +126,13 @@ def test_freezes_holds_and_settled_differences_are_files_too() -> None:
 
 @pytest.mark.parametrize("text", ["", "30", "m", "1h 30m", "-1h", "1y"])
 def test_text_that_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not a duration"):
-        reading.parse_duration(text)
+    with pytest.raises(ValueError, match="duration"):
+        duration.parse(text, days=True)
 
 
 def test_durations_read_as_flux_writes_them() -> None:
-    assert reading.parse_duration("1h30m5s") == timedelta(hours=1, minutes=30, seconds=5)
-    assert reading.parse_duration("2d") == timedelta(days=2)
+    assert duration.parse("1h30m5s", days=True) == timedelta(hours=1, minutes=30, seconds=5)
+    assert duration.parse("2d", days=True) == timedelta(days=2)
 
 
 def test_a_path_that_leaves_the_repository_is_refused() -> None:
