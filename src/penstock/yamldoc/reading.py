@@ -190,6 +190,7 @@ _NUMBER = re.compile(
 _EMPTY_KEY = re.compile(rb"[\n{,-][ ]*:(?:[ \n]|\Z)|[:|>][,\]}]|^[^'\"\n]+['\"][ ]*:(?:[ \n]|\Z)", re.MULTILINE)
 _SPACED_KEY = re.compile(rb"[elEL] +:")
 _START = re.compile(rb"[ ]*[:|>]")
+_FLOW_BLOCK = re.compile(rb"[,\[{][ ]*[|>]")
 # Columns in which an item could be missing its dash: the fast reader makes a new item of such a line. When every dash
 # stands in an even column with one blank behind it, no line in an even column can be one.
 _ODD_INDENT = re.compile(rb"^(?:[ ][ ])*[ ](?![ \n#])|^[ ]*(?:- )*-(?:[ ]*\n|[ ]{2,}[^ \n])", re.MULTILINE)
@@ -231,7 +232,7 @@ def _suspicious(part: bytes) -> bool:
     # no key at the start, or a block text that is the whole document
     if _START.match(part) is not None or b"\n|" in part or b"\n>" in part:
         return True
-    if _ODD_INDENT.search(part) is not None:
+    if _ODD_INDENT.search(part) is not None or _FLOW_BLOCK.search(part) is not None:
         return True
     if _EMPTY_KEY.search(part) is not None or _SPACED_KEY.search(part) is not None:
         return True
