@@ -236,4 +236,15 @@ def apply_operations(resources: ResourceSet, resource: Resource, patch: Patch) -
     resource.value = jsonpatch.through_json(value)
     resource.round_tripped = True
     resource.twins = ()
+    _annotations_as_texts(resource.value)
     resource.touched(patch.note)
+
+
+def _annotations_as_texts(value: dict[str, Any]) -> None:
+    """kustomize writes the annotations anew behind a JSON patch: texts only, and nothing where they are no map."""
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict) or "annotations" not in metadata:
+        return
+    found = metadata.pop("annotations")
+    if isinstance(found, dict) and found:
+        metadata["annotations"] = {key: scalars.text_of(item) for key, item in found.items()}
