@@ -377,3 +377,19 @@ def test_places_stay_right_behind_separators() -> None:
     text = f"# c\n---\n{rows.config_map('x')}--- # c\n\n{rows.config_map('y')}---\n{rows.config_map('z', 'data: {a: b, a: c}')}"
     line = text[: text.index("data: {")].count("\n") + 1
     assert str(rows.refusal(rows.case(text)).where) == f"a.yaml:{line}:14"
+
+
+FOLDED = "{0}{1} >{2}\n{0}  one\n{0}  two\n\n{0}  three\n{0}    indented\n{0}  four\n\n"
+
+
+@pytest.mark.parametrize("chomp", ["", "-", "+"])
+def test_folded_blocks_come_out_as_kustomize_leaves_them(kustomize: Bench, chomp: str) -> None:
+    annotations = "  annotations:\n" + FOLDED.format("    ", "a:", chomp)
+    fields = "spec:\n" + FOLDED.format("  ", "b:", chomp) + "  list:\n" + FOLDED.format("  ", "-", chomp)
+    same(kustomize, rows.case(rows.config_map(more=annotations + fields)))
+
+
+def test_long_texts_are_broken_where_kustomize_breaks_them(kustomize: Bench) -> None:
+    texts = ["word " * 40 + "end", "it's #" + "word " * 40 + "end ", "wo\\trd " * 30, "a  b" * 50, "é " * 90, "x" * 200 + " y"]
+    lines = [f'  k{index}: "{text}"\n  l{index}: [["{text}"]]\n' for index, text in enumerate(texts)]
+    same(kustomize, rows.case(rows.config_map(more="data:\n" + "".join(lines))))

@@ -261,7 +261,7 @@ class Composer:
         text: str = event.value
         if tag is None or (tag == "!" and event.style):
             if event.style:
-                return refolded(text) if event.style == ">" and not self._sigs else text
+                return refolded(text) if event.style == ">" and not self._sigs and not self._in_annotations() else text
             try:
                 value = self._resolver(text)
             except scalars.NotFiniteError:
@@ -273,6 +273,11 @@ class Composer:
                 self._note_change(value, event)
             return value
         return self._tagged(tag, text, event)
+
+    def _in_annotations(self) -> bool:
+        """Whether this is an annotation: kustomize writes those anew before it prints, so they are never folded again."""
+        stack = self._stack
+        return len(stack) == 3 and stack[0].key == "metadata" and stack[1].key == "annotations"
 
     def _note_change(self, value: scalars.Timestamp | scalars.FloatText, event: Any) -> None:
         """A scalar that does not reach the cluster as it is written."""
