@@ -519,6 +519,11 @@ class Build:
             return
         for name in unused:
             self.warn(f"variable '{name}' is never used", layer.kustomization.place("vars"), layer.chain, "UnusedVariable")
+        for resource in into.resources:
+            if not resource.name and not resource.kind.endswith("List"):
+                where = resource.document.place() if resource.document is not None else place
+                nameless = SetError(f"missing metadata.name in object: a patch or a replacement took it from {resource.kind}")
+                self.report(nameless, where, layer.chain)
         # a JSON patch or a replacement can give an object the name of another one
         for first, second in into.resources.duplicates():
             if not _is_local(first) and not _is_local(second):
