@@ -146,6 +146,8 @@ def _clean(resource: Resource, keep: set[str]) -> None:
 def _annotation(resource: Resource, key: str, value: Any) -> str:
     if value is None and resource.document is not None and not resource.round_tripped:
         text = resource.document.scalar_text(("metadata", "annotations", key))
+        if text is None and isinstance(resource.document.value, dict) and "items" not in resource.document.value:
+            return ""  # not from the file: a replacement by an empty text made it
         return "null" if text is None else text
     return scalars.text_of(value)
 
