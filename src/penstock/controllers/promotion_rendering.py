@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from penstock import render
+from penstock.controllers import ignoring
 from penstock.model import flux
 from penstock.model.errors import InputError, RemoteError
 from penstock.model.pipeline import Environment
@@ -125,7 +126,7 @@ class Renderer:
         """Raises InputError when it does not build."""
         tree = self._repo.tree(commit)
         spec = (seen.manifest or {}).get("spec") or (environment.kustomization.spec if environment.kustomization else None)
-        key = (tree.id or commit, environment.root, repr(spec), tuple(sorted(seen.variables.items())))
+        key = (tree.id or commit, environment.root, repr(spec), _ignored(environment), tuple(sorted(seen.variables.items())))
         if key not in self._known:
             try:
                 self._known[key] = self._render(commit, environment, spec, seen)
@@ -140,10 +141,17 @@ class Renderer:
         return found
 
     def _render(self, commit: CommitId, environment: Environment, spec: Mapping[str, Any] | None, seen: Seen) -> Rendered:
-        tree = self._repo.tree(commit)
+        # What its source leaves out is never applied: without this the digests of sync and promotion could differ.
+        tree = ignoring.IgnoringTree(self._repo.tree(commit), _ignored(environment))
         if spec is None:
             return render.build(tree, environment.root)
         namespace, name = sync_name(environment)
         # The directory is the environment's own: what is compared and proposed is what stands in this repository there.
         spec = {**spec, "path": f"./{environment.root}"}
         return render.flux_build(tree, spec, name=name, namespace=namespace, variables=seen.variables or None, cache=self._cache)
+
+
+def _ignored(environment: Environment) -> str | None:
+    """The ignore rules of the environment's GitRepository; None for Flux's own."""
+    ignore = environment.source.spec.get("ignore") if environment.source is not None else None
+    return ignore if isinstance(ignore, str) else None
