@@ -146,7 +146,7 @@ async def test_status_and_explain_say_where_a_change_is_and_what_it_waits_for(
     assert (web["web/prod"].state, web["web/prod"].pending) == ("live", None)
     status_command.show(found)
     shown = capsys.readouterr().out
-    assert re.search(rf"ok {commit[:7]}  healthy \d+s", shown) and f"PR #1: {commit[:7]} raise che" in shown
+    assert re.search(rf"ok {commit[:7]}  healthy \d+s", shown) and f"PR #1: {commit[:7]} raise" in shown
     assert "waits: 0 of 1 approval" in shown and "next: penstock explain web" in shown
     assert shown.isascii(), "plain where it is no terminal"
     said = await explain.explain(fleet.world(), "web")
