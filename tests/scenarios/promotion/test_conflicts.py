@@ -132,8 +132,9 @@ def cells(found: status.Status) -> dict[str, Any]:
 
 
 async def test_status_and_explain_say_where_a_change_is_and_what_it_waits_for(
-    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+    fleet: Fleet, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "120")  # texts are wrapped to the terminal, whatever this run stands in
     commit = await fleet.raise_timeout()
     await fleet.syncs("dev")
     await fleet.settle()
