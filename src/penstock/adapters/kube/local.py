@@ -1,8 +1,8 @@
 """A real Kubernetes API server on loopback: etcd and kube-apiserver as child processes, for the demo and the tests.
 
 No kubelet, no scheduler, no controller manager: objects are stored, validated, defaulted and watched for real, but
-nothing runs. `rollout` is the stand-in for what a cluster's controllers would report (Deployments available, Jobs
-complete), so that the demo tells the same story as on the sandbox.
+nothing runs. `sandbox.workloads` is the stand-in for what a cluster's controllers would report (Deployments available,
+Jobs complete), so that the demo tells the same story as on the sandbox.
 """
 
 from __future__ import annotations
