@@ -72,7 +72,7 @@ docs: dev ## Build the documentation site into site/
 lock: ## Renew the locked requirements
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12 requirements/build.in -o requirements/build.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12 pyproject.toml -o requirements/run.txt
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12 --group dev --group docs pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12 --extra tracing --group dev --group docs pyproject.toml -o requirements/dev.txt
 
 clean: ## Remove what the build made (not the cached servers)
 	rm -rf $(VENV) site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
