@@ -9,7 +9,7 @@ WORKERS ?= 2
 FUZZ_SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo up test unit check fix bench docs parts lock clean fuzz crash render-sweep merge-sweep
+.PHONY: help install dev demo up test unit check fix bench docs reference parts lock clean fuzz crash render-sweep merge-sweep
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ merge-sweep: dev ## Merge 10,000 random histories against the model
 
 crash: dev parts ## Kill the reconciler at every call of every scenario
 	PENSTOCK_CRASH=all $(PYTEST) -q -n $(WORKERS) tests/scenarios/test_crash_sweep.py
+
+reference: dev ## Write the pages that are made from the code: flags, fields, codes, metrics, man page
+	$(BIN)/python -m tools.reference
 
 docs: dev ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -3,20 +3,24 @@
 Commands are loaded when they are called, so that `penstock --help` and shell completion stay quick; the table below
 holds their one-line help for the same reason (a test compares it with the commands).
 
-Exit codes: 0 done; 1 the files are wrong (diff: they differ); 2 a person has to decide, or wrong usage; 3 a server
-refused or did not answer; 70 a bug of ours; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from penstock import __version__
+from penstock.cli import showing
 from penstock.model import errors
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, dict[str, str]] = {
     "Start": {
@@ -53,12 +57,37 @@ COMMANDS: dict[str, dict[str, str]] = {
         "suspend": "Suspend: nothing is applied, undone or deleted until it is resumed.",
         "resume": "Resume what was suspended, and wait for the applied revision.",
         "install": "Install the custom resource definitions and the namespace in a cluster.",
+        "completion": "Print the completion script of a shell.",
     },
 }
 
 
+EXIT_CODES: dict[int, str] = {
+    0: "done; of `diff`: no difference",
+    1: "the files are wrong, or a name in the command is; of `diff`: there are differences",
+    2: "a person has to decide (a conflict, a missing consent), or the command was written wrongly",
+    3: "a server refused or did not answer: Git, the forge or a cluster",
+    70: "a bug of Penstock, with a report to paste",
+    130: "interrupted",
+    141: "the reader of a pipe went away",
+}
+"""What the exit code says about who can do something; stable, whatever the words of an error become."""
+
+
 class _Verbs(click.Group):
     """A group that imports a verb only when it is asked for."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs with their one-line help, from the table; click would import every one of them."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=text)
+            for section in COMMANDS.values()
+            for name, text in section.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for section in COMMANDS.values() for name in section]
@@ -68,6 +97,10 @@ class _Verbs(click.Group):
             return None
         command = importlib.import_module(f"penstock.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
+        if "_PENSTOCK_COMPLETE" in os.environ:
+            from penstock.cli import completing
+
+            completing.teach(command)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
@@ -89,7 +122,13 @@ class _Verbs(click.Group):
 @click.group(
     cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Start with: penstock demo",
+    epilog="""\b
+Examples:
+  penstock demo                   the whole story on this machine, in half a minute
+  penstock init fleet             a repository to begin with
+  penstock promote web --to staging --dry-run
+\b
+Exit codes: 0 done; 1 your files; 2 a person decides, or wrong usage; 3 a server said no or nothing; 70 our bug.""",
 )
 @click.version_option(__version__, prog_name="penstock")
 def command() -> None:
@@ -98,8 +137,9 @@ def command() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit code. The only place that turns errors into text and codes."""
+    color = False if showing.colourless() else None
     try:
-        result = command.main(list(arguments), prog_name="penstock", standalone_mode=False)
+        result = command.main(list(arguments), prog_name="penstock", standalone_mode=False, color=color)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -107,29 +147,31 @@ def main(arguments: Sequence[str]) -> int:
         click.echo("interrupted", err=True)
         return 130
     except errors.PenstockError as error:
-        click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
+        if type(error) is errors.PenstockError:
+            return _report_bug(error, arguments)
+        click.echo(showing.error(error), err=True)
         return error.exit_code
     except BrokenPipeError:
         # The reader went away (`penstock build | head`): nothing to say, and nothing left to say it to.
         sys.stderr.close()
         return 141
     except ExceptionGroup as group:
-        return _show_group(group)
+        return _show_group(group, arguments)
     except Exception as error:
-        return _report_bug(error)
+        return _report_bug(error, arguments)
     return result if isinstance(result, int) else 0
 
 
-def _show_group(group: ExceptionGroup[Exception]) -> int:
+def _show_group(group: ExceptionGroup[Exception], arguments: Sequence[str]) -> int:
     """Several tasks failed at once: every error of ours as itself, the gravest code; anything else is a bug."""
     expected, rest = group.split(errors.PenstockError)
     if rest is not None:
-        return _report_bug(_first(rest))
+        return _report_bug(next(_leaves(rest)), arguments)
     assert expected is not None
-    texts = dict.fromkeys(str(error) for error in _leaves(expected))
-    for text in texts:
-        click.echo(f"{click.style('error:', fg='red')} {text}", err=True)
-    return max(error.exit_code for error in _leaves(expected) if isinstance(error, errors.PenstockError))
+    found = [error for error in _leaves(expected) if isinstance(error, errors.PenstockError)]
+    for text in dict.fromkeys(map(showing.error, found)):
+        click.echo(text, err=True)
+    return max(error.exit_code for error in found)
 
 
 def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
@@ -140,20 +182,20 @@ def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
             yield error
 
 
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    return next(_leaves(group))
-
-
-def _report_bug(error: Exception) -> int:
-    """Say that it is our fault, with what to paste; frames only, since values may hold secrets."""
+def _report_bug(error: Exception, arguments: Sequence[str]) -> int:
+    """Say that it is our fault, with what to paste; frames and the verb only, since values may hold secrets."""
     import platform
     import traceback
 
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [f"  {frame.filename.rpartition('/penstock/')[2]}:{frame.lineno} in {frame.name}" for frame in frames[-12:]]
+    frames = traceback.extract_tb(error.__traceback__)[-12:]
+    places = [(frame.filename.rpartition("/site-packages/")[2].rpartition("/src/")[2], frame) for frame in frames]
+    verb = next((one for one in arguments if any(one in section for section in COMMANDS.values())), "-")
+    label = "bug:" if showing.colourless() else click.style("bug:", fg="red")
     click.echo(
-        f"{click.style('bug:', fg='red')} {type(error).__name__} in penstock {__version__}, "
-        f"Python {platform.python_version()}. Please report this:\n" + "\n".join(lines),
+        f"{label} Penstock failed, and it is not your fault. Please report these lines:\n\n"
+        f"  penstock {__version__}, command {verb}, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.release()} {platform.machine()}\n"
+        f"  {type(error).__name__}\n" + "\n".join(f"    {name}:{frame.lineno} in {frame.name}" for name, frame in places),
         err=True,
     )
     return errors.PenstockError.exit_code

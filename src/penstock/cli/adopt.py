@@ -22,12 +22,19 @@ Examples:
 @click.option("--app", default="", help="Only this app.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be recorded.")
 @fleets.fleet_option
-def command(source: str, target: str, app: str, dry_run: bool, fleet: Path | None) -> None:
+@fleets.output_option
+def command(source: str, target: str, app: str, dry_run: bool, fleet: Path | None, output: str) -> None:
     """Record today's differences between SOURCE and TARGET as meant, by a pull request."""
     from penstock.app import adopt
     from penstock.promote import text
 
     found = fleets.in_world(fleet, lambda world: adopt.adopt(world, source, target, unit=app, dry_run=dry_run))
+    if output != "table":
+        values = [(row, fleets.given(row.source), fleets.given(row.after)) for row in found.rows]
+        shown = [{"object": row.object, "field": row.field, "source": left, "target": right} for row, left, right in values]
+        pull = {"pull": found.pull.number, "url": found.pull.url} if found.pull else {"pull": None, "url": None}
+        fleets.print_data({"commit": found.commit, "differences": shown, **pull}, output)
+        return
     rows = [["OBJECT", "FIELD", source.upper(), target.upper()]]
     for row in found.rows:
         values = [fleets.cut(text.value_of(value), 40) for value in (row.source, row.after)]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli import options as shared
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,7 +65,7 @@ Examples:
 A folder is built as `kustomize build` would, with its flags; those that start plugins, Helm or containers are refused.""",
 )
 @click.argument("what", metavar="ENV|PATH", default=".")
-@click.option("-C", "--repository", "folder", type=click.Path(path_type=Path), default=Path(), help="The repository.")
+@shared.repository_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file, or to files in this folder.")
 @click.option("--reorder", type=click.Choice(["legacy", "none"]), help="Order of the objects, unless sortOptions say.")
 @click.option(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from penstock.cli import fleets, options, showing
 
 if TYPE_CHECKING:
     from penstock.app import check
@@ -22,8 +23,8 @@ Examples:
 \b
 Exit codes: 0 no errors; 1 errors were found; 2 there is nothing to check.""",
 )
-@click.argument("folder", type=click.Path(path_type=Path), default=Path())
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path(), callback=options.reads)
+@options.output_option
 @click.option("--strict", is_flag=True, help="Count warnings as errors.")
 def command(folder: Path, output: str, strict: bool) -> int:
     """Validate a repository: every finding with file, line and column."""
@@ -36,15 +37,14 @@ def command(folder: Path, output: str, strict: bool) -> int:
     except NotADirectoryError:
         raise click.UsageError(f"{folder} is not a folder") from None
     except errors.InputError as error:
-        click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
+        click.echo(showing.error(error), err=True)
         return 2
-    if output == "json":
-        click.echo(
-            json.dumps({"environments": report.environments, "problems": [_as_json(p) for p in report.problems]}, indent=2)
-        )
+    if output != "table":
+        fleets.print_data({"environments": report.environments, "problems": [_as_json(p) for p in report.problems]}, output)
     else:
         for problem in report.problems:
-            click.echo(click.style("warning: ", fg="yellow") + str(problem) if problem.severity == "warning" else str(problem))
+            warning = click.style("warning: ", fg="yellow") if problem.severity == "warning" else ""
+            click.echo(warning + showing.problem(problem))
         click.secho(_summary(report), fg="red" if report.errors else "yellow" if report.warnings else "green")
     return 1 if report.errors or (strict and report.warnings) else 0
 

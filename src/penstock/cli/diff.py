@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from penstock.cli import fleets, options
 
 if TYPE_CHECKING:
     from penstock.app import diff
@@ -25,8 +26,8 @@ Exit codes: 0 no difference; 1 they differ; 2 wrong usage.""",
 @click.argument("environments", metavar="ENV [ENV]", nargs=-1, required=True)
 @click.option("--from", "older", metavar="REV", help="With one environment: the earlier revision.  [default: HEAD]")
 @click.option("--to", "newer", metavar="REV", help="With one environment: the later revision.  [default: the work tree]")
-@click.option("-C", "--repository", "folder", type=click.Path(path_type=Path), default=Path(), help="The repository.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
+@options.repository_option
+@options.output_option
 def command(environments: tuple[str, ...], older: str | None, newer: str | None, folder: Path, output: str) -> int:
     """Compare two environments, or two revisions of one, object by object and field by field."""
     from penstock.app import diff
@@ -37,8 +38,8 @@ def command(environments: tuple[str, ...], older: str | None, newer: str | None,
         _two_environments(folder, *environments) if len(environments) == 2 else _revisions(folder, environments[0], older, newer)
     )
     found = diff.compare(*sides)
-    if output == "json":
-        click.echo(json.dumps(_as_json(found), indent=2))
+    if output != "table":
+        fleets.print_data(_as_json(found), output)
     else:
         _show(found)
     return 1 if found.rows else 0

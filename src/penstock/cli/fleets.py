@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -16,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli import options, showing
 from penstock.model import errors
+from penstock.model.values import Missing
 
 if TYPE_CHECKING:
     from penstock.app.world import World
@@ -26,9 +27,7 @@ fleet_option = click.option(
     type=click.Path(path_type=Path),
     help="The fleet file.  [default: of the sandbox started here or above, else fleet.yaml here or above]",
 )
-output_option = click.option(
-    "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print."
-)
+output_option = options.output_option
 
 _MARKS = {"live": "✔", "moving": "◐", "person": "●", "failing": "✖", "unknown": "?", "absent": "·", "bypass": "!"}
 _PLAIN = {"live": "ok", "moving": "..", "person": "->", "failing": "XX", "unknown": "??", "absent": "- ", "bypass": "!!"}
@@ -68,13 +67,18 @@ def print_data(value: Any, output: str) -> None:
         click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), nl=False)
 
 
+def given(value: str | Missing) -> str | None:
+    """A value for a program: null where there is none."""
+    return None if isinstance(value, Missing) else value
+
+
 def fancy() -> bool:
     """Whether to use marks beyond ASCII."""
     return sys.stdout.isatty() and "utf" in (sys.stdout.encoding or "").lower()
 
 
 def coloured() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return sys.stdout.isatty() and not showing.colourless()
 
 
 def mark(state: str) -> str:

@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import click
+
+from penstock.cli import showing
+
+output_option = click.option(
+    "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True, help="How to print."
+)
+
+
+def reads(context: click.Context, parameter: click.Parameter, folder: Any) -> Any:
+    """Remember the folder of a command's files: findings in it are shown with their line."""
+    if isinstance(folder, Path):
+        showing.reading.append(folder)
+    return folder
+
+
+repository_option = click.option(
+    "-C", "--repository", "folder", type=click.Path(path_type=Path), default=Path(), help="The repository.", callback=reads
+)
 
 
 def parse_contexts(contexts: Sequence[str]) -> dict[str, str]:

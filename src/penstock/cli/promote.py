@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,7 @@ Examples:
   penstock promote web --to staging --dry-run     exactly the pull request that would be opened
   penstock promote web --to staging               open it, or bring it up to date
   penstock promote --to prod                      every app that has something to promote
+  penstock promote web --to prod --dry-run -o json
   penstock promote web --to staging --take dev:data.checkout_timeout
   penstock promote web --to staging --keep staging:data.checkout_timeout
 \b
@@ -35,7 +36,10 @@ Exit codes: 0 done; 1 wrong names; 2 conflicts, a person decides; 3 a server ref
 @click.option("--take", multiple=True, metavar="[ENV:]FIELD", help="In a conflict on FIELD, take the source's value.")
 @click.option("--keep", multiple=True, metavar="[ENV:]FIELD", help="In a conflict on FIELD, keep the target's value from now on.")
 @fleets.fleet_option
-def command(app: str | None, target: str, dry_run: bool, take: Sequence[str], keep: Sequence[str], fleet: Path | None) -> None:
+@fleets.output_option
+def command(
+    app: str | None, target: str, dry_run: bool, take: Sequence[str], keep: Sequence[str], fleet: Path | None, output: str
+) -> None:
     """Open or update the pull request that carries APP's change (or every app's) to the next environment."""
     from penstock.app import promote as promoting
     from penstock.app.world import World
@@ -45,7 +49,10 @@ def command(app: str | None, target: str, dry_run: bool, take: Sequence[str], ke
         return await promoting.promote(world, app, target, choices=choices, dry_run=dry_run)
 
     promoted = fleets.in_world(fleet, work)
-    show(promoted, app, dry_run)
+    if output == "table":
+        show(promoted, app, dry_run)
+    else:
+        fleets.print_data(data(promoted), output)
     conflicts = [case for case in promoted.cases if case.change.conflicts]
     if conflicts:
         count = sum(len(case.change.conflicts) for case in conflicts)
@@ -66,6 +73,46 @@ async def _choices(world: object, target: str, take: Sequence[str], keep: Sequen
     origin = environment.promote_from[0] if environment.promote_from else environment.name
     chosen = [("take", text) for text in take] + [("keep", text) for text in keep]
     return [promote.parse_choice(text, side, origin, environment.name) for side, text in chosen]
+
+
+def data(promoted: promoting.Promoted) -> dict[str, Any]:
+    """The same facts for a program."""
+    return {
+        "source": promoted.source,
+        "target": promoted.target,
+        "done": [{"action": one.action, "app": one.unit, "pull": one.number or None, "why": one.reason} for one in promoted.done],
+        "promotions": [_case(case) for case in promoted.cases],
+    }
+
+
+def _case(case: Case) -> dict[str, Any]:
+    change, decision = case.change, case.decision
+    return {
+        "app": case.unit,
+        "source": change.source,
+        "target": change.target,
+        "commit": change.commit,
+        "digest": change.digest,
+        "branch": case.branch,
+        "title": case.title,
+        "pull": case.pull.number if case.pull else None,
+        "url": case.pull.url if case.pull else None,
+        "action": decision.action,
+        "why": decision.reason,
+        "gates": [{"gate": one.gate, "state": one.state, "text": one.text, "until": one.until} for one in case.verdicts],
+        "conflicts": [
+            {
+                "field": str(one),
+                "kind": one.kind,
+                "file": one.path,
+                "sourceAt": str(one.source_place) if one.source_place else None,
+                "targetAt": str(one.target_place) if one.target_place else None,
+            }
+            for one in change.conflicts
+        ],
+        "body": case.body,
+        "message": case.message,
+    }
 
 
 def show(promoted: promoting.Promoted, app: str | None, dry_run: bool) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from penstock.cli import fleets, options
 
 if TYPE_CHECKING:
     from penstock.app.trace import Found
@@ -24,9 +25,9 @@ Examples:
 )
 @click.argument("what", metavar="FILE|OBJECT")
 @click.argument("field", required=False)
-@click.option("-C", "--repository", "folder", type=click.Path(path_type=Path), default=Path(), help="The repository.")
+@options.repository_option
 @click.option("--in", "where", metavar="ENV|PATH", help="Only there, instead of in every environment.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print.")
+@options.output_option
 def command(what: str, field: str | None, folder: Path, where: str | None, output: str) -> None:
     """Show where an object or a field comes from."""
     from penstock.adapters.files import DirectoryTree
@@ -46,8 +47,8 @@ def command(what: str, field: str | None, folder: Path, where: str | None, outpu
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         found = trace.objects(tree, what, steps, where)
-    if output == "json":
-        click.echo(json.dumps([_as_json(one) for one in found], indent=2))
+    if output != "table":
+        fleets.print_data([_as_json(one) for one in found], output)
         return
     for index, one in enumerate(found):
         if index:

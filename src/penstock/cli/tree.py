@@ -24,7 +24,7 @@ Examples:
 @click.argument("what", nargs=-1, required=True, metavar="ks NAME")
 @clusters.options
 @click.option("--compact", is_flag=True, help="Only Flux's own objects.")
-@click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", help="How to print.")
+@fleets.output_option
 def command(what: tuple[str, ...], where: clusters.Where, compact: bool, output: str) -> None:
     """Show the objects of a Kustomization, and of the Kustomizations among them."""
     from penstock.app import objects, tree
@@ -37,7 +37,7 @@ def command(what: tuple[str, ...], where: clusters.Where, compact: bool, output:
         return await tree.tree(cluster, where.namespace, asked.names[0], compact=compact)
 
     found = clusters.in_cluster(where, work)
-    if output != "text":
+    if output != "table":
         fleets.print_data(_data(found), output)
         return
     for line in tree.lines(found, ascii_only=not fleets.fancy()):
