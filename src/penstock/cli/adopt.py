@@ -30,8 +30,8 @@ def command(source: str, target: str, app: str, dry_run: bool, fleet: Path | Non
 
     found = fleets.in_world(fleet, lambda world: adopt.adopt(world, source, target, unit=app, dry_run=dry_run))
     if output != "table":
-        values = [(row, fleets.given(row.source), fleets.given(row.after)) for row in found.rows]
-        shown = [{"object": row.object, "field": row.field, "source": left, "target": right} for row, left, right in values]
+        told = [(row, fleets.given(row.source), fleets.given(row.after)) for row in found.rows]
+        shown = [{"object": row.object, "field": row.field, "source": left, "target": right} for row, left, right in told]
         pull = {"pull": found.pull.number, "url": found.pull.url} if found.pull else {"pull": None, "url": None}
         fleets.print_data({"commit": found.commit, "differences": shown, **pull}, output)
         return

@@ -31,8 +31,8 @@ def command(environment: str, app: str | None, to: str | None, dry_run: bool, fl
     found = fleets.in_world(fleet, lambda world: rollback.rollback(world, environment, app, to=to, dry_run=dry_run))
     changes = found.outcome.rows if found.outcome else ()
     if output != "table":
-        values = [(row, fleets.given(row.before), fleets.given(row.after)) for row in changes]
-        shown = [{"object": row.object, "field": row.field, "now": now, "after": after} for row, now, after in values]
+        told = [(row, fleets.given(row.before), fleets.given(row.after)) for row in changes]
+        shown = [{"object": row.object, "field": row.field, "now": now, "after": after} for row, now, after in told]
         pull = {"pull": found.pull.number, "url": found.pull.url} if found.pull else {"pull": None, "url": None}
         fleets.print_data({"title": found.title, "changes": shown, **pull}, output)
         return
