@@ -1,33 +1,71 @@
 """Whether the Kustomizations that one depends on let it go on.
 
-In: a spec, its source's revision, the Kustomizations of the cluster. Out: why not, in Flux's words, or None.
+In: a Kustomization, its source's revision, the Kustomizations of the cluster. Out: why not, in Flux's words, or None. A
+`readyExpr` sees the dependency as `dep` and the Kustomization as `self`, and takes the place of the built-in check.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from penstock.adapters.cel import Evaluator, ExpressionError
 from penstock.controllers import specs
 from penstock.controllers.specs import Key, KustomizationSpec
 from penstock.model import condition as conditions
 from penstock.model import flux
 from penstock.model.resource import Manifest
 
+VARIABLES = ("self", "dep")
 
-def not_ready(spec: KustomizationSpec, revision: str, known: Mapping[Key, Manifest]) -> str | None:
-    """The first dependency that is missing, not ready, or behind on the same source."""
+
+async def check(spec: KustomizationSpec, cel: Evaluator) -> None:
+    """Raises ExpressionError for the first readyExpr that is none."""
+    for dependency in spec.depends_on:
+        if dependency.ready_expr:
+            try:
+                await cel.check(dependency.ready_expr, VARIABLES)
+            except ExpressionError as error:
+                raise ExpressionError(f"failed to evaluate dependency {dependency.name}: {error.what}") from None
+
+
+async def not_ready(
+    manifest: Manifest,
+    spec: KustomizationSpec,
+    revision: str,
+    known: Mapping[Key, Manifest],
+    cel: Evaluator,
+    *,
+    additive: bool = False,
+) -> str | None:
+    """The first dependency that is missing, not ready, or behind on the same source.
+
+    additive: a readyExpr comes on top of the built-in check (Flux's gate AdditiveCELDependencyCheck).
+    """
     for dependency in spec.depends_on:
         shown = f"{dependency.namespace}/{dependency.name}"
         found = known.get(dependency.key)
         if found is None:
             return f"dependency '{shown}' not found"
-        status = found.get("status") or {}
-        current = found["metadata"].get("generation") == status.get("observedGeneration")
-        if not current or not conditions.of(found).is_true(flux.READY):
-            return f"dependency '{shown}' is not ready"
-        theirs = specs.kustomization(found).source
-        if theirs == spec.source and status.get("lastAppliedRevision") != revision:
-            return f"dependency '{shown}' revision is not up to date"
+        if dependency.ready_expr:
+            try:
+                if not await cel.holds(dependency.ready_expr, {"self": manifest, "dep": found}, VARIABLES):
+                    return f"dependency '{shown}' is not ready according to readyExpr eval"
+            except ExpressionError as error:
+                return f"dependency '{shown}': {error.what}"
+            if not additive:
+                continue
+        if (why := _built_in(spec, revision, found)) is not None:
+            return f"dependency '{shown}' {why}"
+    return None
+
+
+def _built_in(spec: KustomizationSpec, revision: str, found: Manifest) -> str | None:
+    status = found.get("status") or {}
+    current = found["metadata"].get("generation") == status.get("observedGeneration")
+    if not current or not conditions.of(found).is_true(flux.READY):
+        return "is not ready"
+    if specs.kustomization(found).source == spec.source and status.get("lastAppliedRevision") != revision:
+        return "revision is not up to date"
     return None
 
 

@@ -13,20 +13,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+from penstock.adapters.cel import Evaluator, ExpressionError
 from penstock.apply import drifting, planning
 from penstock.apply.guard import Hold
 from penstock.apply.marks import Owner
-from penstock.apply.planning import Change, Plan
+from penstock.apply.planning import Change, LiveObject, Plan
 from penstock.controllers import building, dependencies, finalizing, history, specs, waiting
+from penstock.controllers.acting import Site, Sites, UnusableError
 from penstock.controllers.building import Builder, Built
 from penstock.controllers.executing import Executed, Executor
 from penstock.controllers.gitrepository import Source, Sources, external
-from penstock.controllers.live import LiveView
 from penstock.controllers.pruning import Pruned, Pruner
 from penstock.controllers.reporting import Events, Reporter
 from penstock.controllers.watching import Watcher
@@ -45,6 +46,7 @@ FIGHT_ROUNDS, FIGHT_SECONDS = 5, 60.0
 HAND_OVER_RETRY = timedelta(seconds=10)
 DRIFTED = "Drifted"
 """Ours: there only while drift is reported instead of undone."""
+_TERMINAL = "Reconciliation failed terminally due to configuration error"
 _LONG = 50
 """So many changed objects take long enough to validate to tell of it first."""
 _APPLIED = ("created", "configured", "deleted")
@@ -118,13 +120,14 @@ class KustomizationReconciler:
     sources: Sources
     git_repositories: Watcher | None
     kustomizations: Watcher
-    view: LiveView
+    sites: Sites
+    cel: Evaluator
     events: Events
     builder: Builder
     slots: asyncio.Semaphore
     claims: Claims
-    default_service_account: str = ""
     no_cross_namespace_refs: bool = False
+    additive_ready_expr: bool = False
     prune_guard: bool = True
 
     async def reconcile(self, manifest: Manifest, memory: Memory) -> Result:
@@ -181,42 +184,63 @@ class _Pass:
 
     async def _reconcile(self) -> Result:
         async with self.about.slots:
-            cluster = self._identity()
+            await self._check_spec()
             source = await self._source()
-            self._check_dependencies(source)
-            built = await self._build(source, cluster)
-            plan = await self._plan(built, cluster)
-            await self._execute(plan, cluster)
-            pruned = await self._prune(plan, cluster, source)
-        checked = await self._check_health(built, cluster)
+            await self._check_dependencies(source)
+            site = await self._site()
+            built = await self._build(source, site)
+            plan = await self._plan(built, site)
+            await self._execute(plan, site)
+            pruned = await self._prune(plan, site, source)
+        checked = await self._check_health(built, site)
         if checked is None:
             return Result(manifest=self.manifest, after=timedelta(0))
         return await self._succeeded(pruned, checked)
 
     # observe
 
-    def _identity(self) -> Cluster:
-        """Who acts: ourselves, or the service account the object names. Raises StalledError for what is not supported."""
-        if self.spec.kube_config is not None:
-            raise StalledError("spec.kubeConfig is not supported", code=flux.FEATURE_DISABLED)
-        if self.spec.decryption is not None:
-            raise StalledError("spec.decryption is not supported", code=flux.FEATURE_DISABLED)
-        if self.spec.health_check_exprs or any(each.ready_expr for each in self.spec.depends_on):
-            raise StalledError("CEL expressions are not supported", code=flux.INVALID_CEL)
-        account = self.spec.service_account or self.about.default_service_account
-        if not account:
-            return self.about.cluster
-        acting_as = getattr(self.about.cluster, "acting_as", None)
-        if acting_as is None or not account.strip() or ":" in account:
-            raise StalledError(f"cannot act as the service account '{account}'", code=flux.RECONCILIATION_FAILED)
-        acting: Cluster = acting_as(f"system:serviceaccount:{self.owner.namespace}:{account}")
-        return acting
+    async def _check_spec(self) -> None:
+        """What only a change of the object can mend. Raises StalledError."""
+        try:
+            for index, each in enumerate(self.spec.health_expressions):
+                for name, text in (("Current", each.current), ("Failed", each.failed), ("InProgress", each.in_progress)):
+                    try:
+                        if text:
+                            await self.about.cel.check(text)
+                    except ExpressionError as error:
+                        raise ExpressionError(
+                            f"failed to create custom status evaluator for healthchecks[{index}]: "
+                            f"failed to parse the expression {name}: {error.what}"
+                        ) from None
+            await dependencies.check(self.spec, self.about.cel)
+        except ExpressionError as error:
+            raise StalledError(f"{_TERMINAL}: {error.what}", code=flux.INVALID_CEL) from None
+        gate = "please enable the ObjectLevelWorkloadIdentity feature gate in the controller"
+        if (self.spec.decryption or {}).get("serviceAccountName"):
+            what = f"to use spec.decryption.serviceAccountName for decryption authentication {gate}"
+            raise StalledError(what, code=flux.FEATURE_DISABLED)
+        if (self.spec.kube_config or {}).get("configMapRef"):
+            what = f"to use spec.kubeConfig.configMapRef for workload identity {gate}"
+            raise StalledError(what, code=flux.FEATURE_DISABLED)
+
+    async def _site(self) -> Site:
+        """Where to apply, and as whom. Raises StalledError, FailedError."""
+        try:
+            return await self.about.sites.site(self.spec, self.owner)
+        except UnusableError as error:
+            if error.final:
+                raise StalledError(error.what, code=flux.RECONCILIATION_FAILED) from None
+            raise FailedError(error.what, code=flux.RECONCILIATION_FAILED) from None
+
+    def _refuse_across_namespaces(self, kind: str, namespace: str, name: str) -> None:
+        """The same text whether the other is there or not. Raises StalledError."""
+        if self.about.no_cross_namespace_refs and namespace != self.owner.namespace:
+            what = f"can't access '{kind}/{namespace}/{name}', cross-namespace references have been blocked"
+            raise StalledError(what, code=flux.ACCESS_DENIED)
 
     async def _source(self) -> Source:
         ref = self.spec.source
-        if self.about.no_cross_namespace_refs and ref.namespace != self.owner.namespace:
-            what = f"can't access '{ref}', cross-namespace references have been blocked"
-            raise StalledError(what, code=flux.ACCESS_DENIED)
+        self._refuse_across_namespaces(ref.kind, ref.namespace, ref.name)
         found = await self._source_object()
         if found is None:
             raise NotReadyError(f"Source '{ref}' not found", flux.ARTIFACT_FAILED, self.spec.retry_interval)
@@ -242,15 +266,26 @@ class _Pass:
             return None
         return await self.about.cluster.get(resource, ref.namespace, ref.name)
 
-    def _check_dependencies(self, source: Source) -> None:
-        why = dependencies.not_ready(self.spec, source.revision, self.about.kustomizations.objects)
+    async def _check_dependencies(self, source: Source) -> None:
+        for each in self.spec.depends_on:
+            self._refuse_across_namespaces(flux.KUSTOMIZATION, each.namespace, each.name)
+        why = await dependencies.not_ready(
+            self.manifest,
+            self.spec,
+            source.revision,
+            self.about.kustomizations.objects,
+            self.about.cel,
+            additive=self.about.additive_ready_expr,
+        )
         if why is not None:
             raise NotReadyError(why, flux.DEPENDENCY_NOT_READY)
 
-    async def _build(self, source: Source, cluster: Cluster) -> Built:
+    async def _build(self, source: Source, site: Site) -> Built:
         key = (self.owner.namespace, self.owner.name)
+        # the variables stand beside the Kustomization: in a remote cluster its account knows nothing of them
+        reader = self.about.cluster if site.remote else site.cluster
         try:
-            variables = await building.variables(cluster, self.spec, self.owner.namespace)
+            variables = await building.variables(reader, self.spec, self.owner.namespace)
             built = await self.about.builder.built(source.tree, self.spec, key, variables, self.memory.built)
         except InputError as error:
             self.attempted = True
@@ -262,23 +297,23 @@ class _Pass:
 
     # plan
 
-    async def _plan(self, built: Built, cluster: Cluster) -> Plan:
+    async def _plan(self, built: Built, site: Site) -> Plan:
         kinds = sorted(
             {(each.id.group, each.id.kind) for each in built.desired} | {(key.group, key.kind) for key in self.inventory}
         )
-        found = [await self.about.cluster.resource(group, kind) for group, kind in kinds]
-        await self.about.view.ensure(resource for resource in found if resource is not None)
+        found = [await site.base.resource(group, kind) for group, kind in kinds]
+        await site.view.ensure(resource for resource in found if resource is not None)
         return planning.plan(
             built.desired,
             self.inventory,
-            self.about.view.objects,
-            self.about.view.verified,
+            site.view.objects if site.only_of is None else _only_of(site.only_of, site.view.objects, built),
+            site.view.verified,
             drifting.parse(self.spec.raw.get("ignore")),
         )
 
     # execute
 
-    async def _execute(self, plan: Plan, cluster: Cluster) -> None:
+    async def _execute(self, plan: Plan, site: Site) -> None:
         if not plan.changed:
             self.changes += [Change(id=each.id, outcome="unchanged") for each in plan.unchanged]
             self.changes += [Change(id=each.id, outcome="skipped") for each in plan.skipped]
@@ -287,14 +322,14 @@ class _Pass:
             self.reporter.unmark(DRIFTED)
             return
         if self._only_reports(plan):
-            await self._report_drift(plan, cluster)
+            await self._report_drift(plan, site)
             return
         self.reporter.unmark(DRIFTED)
         message = f"Detecting drift for revision {self.revision} with a timeout of {self._timeout()}"
         self._mark_progress(message)
         if len(plan.changed) > _LONG:
             await self.reporter.write({"lastAttemptedRevision": self.revision})
-        executor = Executor(cluster, self.about.view, self.about.clock, force=self.spec.force)
+        executor = Executor(site.cluster, site.view, self.about.clock, force=self.spec.force)
         try:
             await self._in_time(executor.run(plan, lambda: self._widen(plan)))
         finally:
@@ -307,8 +342,8 @@ class _Pass:
         known = (status.get("lastAppliedRevision"), status.get("observedGeneration")) == (self.revision, self.reporter.generation)
         return wanted and known and plan.before.manifest() == self.inventory.manifest()
 
-    async def _report_drift(self, plan: Plan, cluster: Cluster) -> None:
-        found = await Executor(cluster, self.about.view, self.about.clock, force=False).look(plan)
+    async def _report_drift(self, plan: Plan, site: Site) -> None:
+        found = await Executor(site.cluster, site.view, self.about.clock, force=False).look(plan)
         if not found:
             self.reporter.unmark(DRIFTED)
             return
@@ -336,7 +371,7 @@ class _Pass:
         if lines:
             self._event(flux.PROGRESSING, "\n".join(lines))
 
-    async def _prune(self, plan: Plan, cluster: Cluster, source: Source) -> Pruned | None:
+    async def _prune(self, plan: Plan, site: Site, source: Source) -> Pruned | None:
         """Delete what is stale; what could not be deleted stays in the inventory."""
         if not plan.stale:
             self.inventory = plan.desired
@@ -345,7 +380,7 @@ class _Pass:
             # kept in the inventory, so that turning prune on finds them
             return None
         await self._progress(f"Pruning for revision {self.revision} with a timeout of {self._timeout()}")
-        pruner = Pruner(cluster, self.about.view, self.owner, own=self._own())
+        pruner = Pruner(site.cluster, site.view, self.owner, own=self._own())
         done = await pruner.run(
             plan.stale,
             inventory_size=self.owned,
@@ -381,14 +416,14 @@ class _Pass:
 
     # health
 
-    async def _check_health(self, built: Built, cluster: Cluster) -> str | None:
+    async def _check_health(self, built: Built, site: Site) -> str | None:
         """Wait for health where it is asked for. Returns a message ('' when nothing is to be checked), None when there is
         something newer to do. Raises FailedError."""
         targets = self._targets(built)
         if not targets:
             self.reporter.unmark(flux.HEALTHY)
             return ""
-        check = waiting.HealthCheck(cluster, self.about.view, self.about.clock, targets)
+        check = waiting.HealthCheck(site.cluster, site.view, self.about.clock, targets, cel=self.about.cel, only_of=site.only_of)
         this = (self.revision, self.reporter.generation, self.digest)
         found = await check.look()
         was_healthy = self.reporter.conditions.get(flux.HEALTHY)
@@ -431,8 +466,11 @@ class _Pass:
         else:
             wanted = list(self.spec.health_checks)
         itself = (flux.KUSTOMIZATION, self.owner.namespace, self.owner.name)
+        expressions = {(each.group, each.kind): each for each in self.spec.health_expressions}
         return [
-            waiting.Target(id=key, version=version, may_vanish=key in fleeting)
+            waiting.Target(
+                id=key, version=version, may_vanish=key in fleeting, expressions=expressions.get((key.group, key.kind))
+            )
             for key, version in wanted
             # waiting for itself would never end
             if (key.kind, key.namespace, key.name) != itself
@@ -550,21 +588,35 @@ class _Pass:
         def tell(message: str, error: bool) -> None:
             self._event(flux.PRUNE_FAILED if error else flux.PROGRESSING, message, error=error)
 
-        pruner = Pruner(self._identity_to_finalize(), self.about.view, self.owner, own=())
-        await finalizing.finalize(self.reporter, self.spec, self.inventory, pruner, self.about, tell)
+        pruner = await self._pruner_to_finalize(tell) if finalizing.deletes(self.spec, self.inventory) else None
+        await finalizing.finalize(self.reporter, self.spec, self.inventory, pruner, self.about.clock, tell)
         return Result(manifest=None, after=None)
 
-    def _identity_to_finalize(self) -> Cluster:
+    async def _pruner_to_finalize(self, tell: Callable[[str, bool], None]) -> Pruner | None:
+        """None when the identity or the cluster that objects were applied with is gone: they are never deleted as
+        anybody else, and holding the object back would only hold back its namespace."""
         try:
-            return self._identity()
-        except StalledError:
-            return self.about.cluster
+            if await self.about.sites.account_exists(self.spec, self.owner.namespace):
+                site = await self.about.sites.site(self.spec, self.owner)
+                return Pruner(site.cluster, site.view, self.owner, own=())
+        except UnusableError as error:
+            if not (error.final or error.missing):
+                raise TransientError(error.what, code=flux.RECONCILIATION_FAILED) from None
+        left = "\n".join(str(each) for each in self.inventory)
+        tell(f"unable to prune objects: \n{left}", True)
+        return None
 
     def _event(self, reason: str, message: str, *, error: bool = False, commit_status: str = "") -> None:
         metadata = {"revision": self.revision} if self.revision else {}
         if commit_status:
             metadata["commit_status"] = commit_status
         self.about.events.emit(self.manifest, reason, message, error=error, metadata=metadata)
+
+
+def _only_of(owner: Owner, known: Mapping[ResourceId, LiveObject], built: Built) -> dict[ResourceId, LiveObject]:
+    """Of the objects of a build, those that are this owner's already."""
+    ids = (each.id for each in built.desired)
+    return {id: live for id in ids if (live := known.get(id)) is not None and live.owner == owner}  # noqa: A001
 
 
 def held_message(held: Hold) -> str:

@@ -15,23 +15,27 @@ import tempfile
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from penstock.adapters.cel import Evaluator
 from penstock.apply.marks import Owner
 from penstock.controllers import artifacts, building, gitrepository, specs, watching
+from penstock.controllers.acting import Sites, UnusableError, kubeconfig_key
 from penstock.controllers.artifacts import Storage
 from penstock.controllers.gitrepository import GitReconciler, Source, Sources
 from penstock.controllers.kustomization import KustomizationReconciler, Memory, Result
 from penstock.controllers.live import LiveView
 from penstock.controllers.metrics import Metrics
+from penstock.controllers.remotes import Remotes
 from penstock.controllers.reporting import Events, Reporter
 from penstock.controllers.repositories import Repositories
 from penstock.controllers.specs import Key
 from penstock.controllers.waiting import first_of
 from penstock.controllers.watching import Watcher
 from penstock.model import flux
-from penstock.model.errors import PenstockError, RaceError, RemoteError
+from penstock.model.errors import InputError, PenstockError, RaceError, RemoteError
 from penstock.model.resource import Manifest, ResourceId
 from penstock.ports.clock import Clock
 from penstock.ports.cluster import ApiResource, Cluster
@@ -60,6 +64,10 @@ class Options:
     interval_jitter: float = 0.05
     default_service_account: str = ""
     no_cross_namespace_refs: bool = False
+    additive_ready_expr: bool = False
+    """Flux's gate AdditiveCELDependencyCheck: a readyExpr comes on top of the built-in check."""
+    watch_configs: bool = True
+    """Wake Kustomizations when a ConfigMap or Secret they use and that is labelled for it changes."""
     prune_guard: bool = True
     artifacts: Path | None = None
     """Folder of the archives; None for one that goes with the process."""
@@ -164,6 +172,8 @@ class Manager:
         self._source_events = Events(cluster, clock, component="source-controller", prefix=flux.SOURCE_GROUP)
         self._events = Events(cluster, clock, component="kustomize-controller", prefix=flux.KUSTOMIZE_GROUP)
         self._view = LiveView(cluster, clock, self._touched)
+        self._remotes = Remotes(clock, self._touched)
+        self._cel = Evaluator()
         self._git_watcher: Watcher | None = None
         self._watcher: Watcher | None = None
         self._git: GitReconciler | None = None
@@ -216,6 +226,7 @@ class Manager:
         pause = _RESTART_SECONDS
         async with contextlib.AsyncExitStack() as stack:
             storage = await self._storage(stack)
+            stack.push_async_callback(self._cel.close)
             while not self.stopping:
                 try:
                     await self._until_stopped(storage)
@@ -235,6 +246,7 @@ class Manager:
         self.ready.clear()
         self._sources = Sources()
         self._view = LiveView(self._cluster, self.clock, self._touched)
+        self._remotes = Remotes(self.clock, self._touched)
         self._git_watcher = self._watcher = None
         for known in (self._git_actors, self._actors, self._seen, self._seen_git):
             known.clear()
@@ -254,6 +266,7 @@ class Manager:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._view.start(tasks)
+                self._remotes.start(tasks)
                 tasks.create_task(self._stopper(), name=f"{self.name} stop")
                 tasks.create_task(self._events.run(), name=f"{self.name} events")
                 tasks.create_task(self._source_events.run(), name=f"{self.name} source events")
@@ -300,20 +313,39 @@ class Manager:
             sources=self._sources,
             git_repositories=self._git_watcher,
             kustomizations=self._watcher,
-            view=self._view,
+            sites=Sites(self._cluster, self._view, self._remotes, self.options.default_service_account),
+            cel=self._cel,
             events=self._events,
             builder=self._builder,
             slots=asyncio.Semaphore(self.options.concurrent),
             claims=self._claimed,
-            default_service_account=self.options.default_service_account,
             no_cross_namespace_refs=self.options.no_cross_namespace_refs,
+            additive_ready_expr=self.options.additive_ready_expr,
             prune_guard=self.options.prune_guard,
         )
+        if self.options.watch_configs:
+            await self._watch_configs(tasks)
         if self._git_watcher is not None:
             tasks.create_task(self._git_watcher.run(), name=f"{self.name} watch GitRepository")
             await self._git_watcher.synced.wait()
         tasks.create_task(self._watcher.run(), name=f"{self.name} watch Kustomization")
         await self._watcher.synced.wait()
+
+    async def _watch_configs(self, tasks: asyncio.TaskGroup) -> None:
+        """ConfigMaps and Secrets labelled for it wake the Kustomizations that use them."""
+        for kind in ("ConfigMap", "Secret"):
+            resource = await self._kind("", kind)
+            watcher = Watcher(
+                self._cluster,
+                resource,
+                self.clock,
+                partial(self._config_changed, kind),
+                namespace=self.options.namespace,
+                label_selector=f"{flux.WATCH}=Enabled",
+                keep=False,
+                metadata_only=True,
+            )
+            tasks.create_task(watcher.run(), name=f"{self.name} watch {kind}")
 
     def _new_watcher(self, resource: ApiResource, on_change: watching.OnChange) -> Watcher:
         return Watcher(
@@ -373,6 +405,7 @@ class Manager:
             if actor is not None:
                 self._actors.pop(key).retire()
             self._seen.pop(key, None)
+            self._remotes.keep(self._kubeconfigs())
             return
         before = self._seen.get(key)
         self._seen[key] = manifest
@@ -382,6 +415,8 @@ class Manager:
             actor.poke()
         if before is None or _readiness(before) != _readiness(manifest):
             self._wake_dependants(key)
+        elif before["metadata"].get("resourceVersion") != manifest["metadata"].get("resourceVersion"):
+            self._wake_dependants(key, held_back=True)
 
     def _asks(self, manifest: Manifest, before: Manifest | None) -> bool:
         """Whether a change of an object asks for work; what we write ourselves does not."""
@@ -401,12 +436,27 @@ class Manager:
             if manifest is not None and _source_key(manifest) == source:
                 actor.poke()
 
-    def _wake_dependants(self, changed: Key) -> None:
+    def _wake_dependants(self, changed: Key, *, held_back: bool = False) -> None:
+        """held_back: only those that wait for an expression of theirs to hold, which any change can bring about."""
         for key, actor in self._actors.items():
-            manifest = self._seen.get(key)
-            for each in ((manifest or {}).get("spec") or {}).get("dependsOn") or ():
-                if (each.get("namespace") or key[0], each.get("name")) == changed:
+            manifest = self._seen.get(key) or {}
+            for each in (manifest.get("spec") or {}).get("dependsOn") or ():
+                if (each.get("namespace") or key[0], each.get("name")) != changed:
+                    continue
+                if not held_back or (each.get("readyExpr") and _waits_for_dependency(manifest)):
                     actor.poke()
+
+    def _config_changed(self, kind: str, key: watching.ObjectKey, manifest: Manifest | None) -> None:
+        for user, actor in self._actors.items():
+            if user[0] == key[0] and (kind, key[1]) in specs.references(self._seen.get(user) or {}):
+                actor.poke()
+
+    def _kubeconfigs(self) -> set[tuple[str, str, str]]:
+        found = set()
+        for key, manifest in self._seen.items():
+            with contextlib.suppress(InputError, UnusableError):
+                found.add(kubeconfig_key(specs.kustomization(manifest), key[0]))
+        return {each for each in found if each is not None}
 
     def _touched(self, owner: Owner, id: ResourceId, drifted: bool) -> None:  # noqa: A002
         actor = self._actors.get((owner.namespace, owner.name))
@@ -442,11 +492,15 @@ class Manager:
         build for themselves. A build that fails says nothing new, so the one before it counts."""
         wanted: set[ResourceId] = set()
         sought = set(ids)
+        own = specs.kustomization(self._seen[(owner.namespace, owner.name)])
         for key, actor in list(self._actors.items()):
             manifest = self._seen.get(key)
             if key == (owner.namespace, owner.name) or manifest is None or manifest["metadata"].get("deletionTimestamp"):
                 continue
             spec = specs.kustomization(manifest)
+            if (key[0], spec.kube_config) != (owner.namespace, own.kube_config) and (spec.kube_config or own.kube_config):
+                # another cluster's objects may have the same names
+                continue
             if not spec.suspend and _source_key(manifest) == _source_key(self._seen[(owner.namespace, owner.name)]):
                 with contextlib.suppress(PenstockError):
                     variables = await building.variables(self._cluster, spec, key[0])
@@ -543,6 +597,11 @@ def _readiness(manifest: Manifest) -> object:
     status = manifest.get("status") or {}
     ready = [each.get("status") for each in status.get("conditions") or () if each.get("type") == flux.READY]
     return ready, status.get("lastAppliedRevision"), status.get("observedGeneration")
+
+
+def _waits_for_dependency(manifest: Manifest) -> bool:
+    conditions = (manifest.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") == flux.READY and each.get("reason") == flux.DEPENDENCY_NOT_READY for each in conditions)
 
 
 def _source_key(manifest: Manifest) -> Key:

@@ -96,6 +96,11 @@ class Pruner:
                     group.create_task(self._delete(each, slots))
         return self.done
 
+    async def there(self, id: ResourceId) -> bool:  # noqa: A002 - what the house calls it
+        """Whether the object is still there, finalizers and all."""
+        resource = await self._cluster.resource(id.group, id.kind)
+        return resource is not None and await self._cluster.get(resource, id.namespace, id.name) is not None
+
     async def _look(self, id: ResourceId) -> _Doomed | None:  # noqa: A002 - what the house calls it
         """The object if it has to go; whatever else it is, it is settled here."""
         resource = await self._cluster.resource(id.group, id.kind)

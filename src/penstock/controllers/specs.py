@@ -49,6 +49,17 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthExpressions:
+    """One entry of healthCheckExprs: how the health of a kind is told, in CEL over the object's own fields."""
+
+    group: str
+    kind: str
+    current: str
+    in_progress: str = ""
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Substitution:
     """One entry of postBuild.substituteFrom."""
 
@@ -74,7 +85,7 @@ class KustomizationSpec:
     wait: bool
     health_checks: tuple[tuple[ResourceId, str], ...]
     """Ids with the API version to read them in."""
-    health_check_exprs: bool
+    health_expressions: tuple[HealthExpressions, ...]
     depends_on: tuple[Dependency, ...]
     service_account: str
     kube_config: Mapping[str, Any] | None
@@ -108,7 +119,7 @@ def kustomization(manifest: Manifest) -> KustomizationSpec:
         force=spec.get("force") is True,
         wait=spec.get("wait") is True,
         health_checks=tuple(_reference(each, namespace) for each in spec.get("healthChecks") or ()),
-        health_check_exprs=bool(spec.get("healthCheckExprs")),
+        health_expressions=tuple(_expressions(each) for each in spec.get("healthCheckExprs") or ()),
         depends_on=tuple(
             Dependency(
                 namespace=str(each.get("namespace") or namespace),
@@ -181,6 +192,20 @@ def key(manifest: Manifest) -> Key:
     return (str(metadata.get("namespace") or ""), str(metadata["name"]))
 
 
+def references(manifest: Manifest) -> set[tuple[str, str]]:
+    """The ConfigMaps and Secrets that a Kustomization uses, by kind and name; all stand in its own namespace."""
+    spec = manifest.get("spec") or {}
+    found = {(str(each.get("kind")), str(each.get("name"))) for each in (spec.get("postBuild") or {}).get("substituteFrom") or ()}
+    for part, reference, kind in (
+        ("decryption", "secretRef", "Secret"),
+        ("kubeConfig", "secretRef", "Secret"),
+        ("kubeConfig", "configMapRef", "ConfigMap"),
+    ):
+        if named := (spec.get(part) or {}).get(reference):
+            found.add((kind, str(named.get("name"))))
+    return found
+
+
 def annotations_of(manifest: Manifest) -> Mapping[str, str]:
     """The annotations, never None."""
     return (manifest.get("metadata") or {}).get("annotations") or {}
@@ -209,6 +234,19 @@ def _duration(spec: Mapping[str, Any], name: str, default: timedelta | None) -> 
         return duration.parse(str(text))
     except ValueError as error:
         raise InputError([Problem(what=f"spec.{name}: {error}", code="InvalidSpec")]) from None
+
+
+def _expressions(about: Mapping[str, Any]) -> HealthExpressions:
+    text = str(about.get("apiVersion") or "")
+    # the version says nothing, so a group alone will do
+    group = text.partition("/")[0] if "/" in text or "." in text else ""
+    return HealthExpressions(
+        group=group,
+        kind=str(about.get("kind") or ""),
+        current=str(about.get("current") or ""),
+        in_progress=str(about.get("inProgress") or ""),
+        failed=str(about.get("failed") or ""),
+    )
 
 
 def _reference(about: Mapping[str, Any], namespace: str) -> tuple[ResourceId, str]:

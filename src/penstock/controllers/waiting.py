@@ -1,7 +1,7 @@
 """Waiting until objects are healthy.
 
 In: ids, and a way to look at each. Out: the summary at the end: all current, one failed, or the time over. Looking costs
-nothing for objects in the live view; others are read.
+nothing for objects in the live view; others are read. Kinds with expressions of their own are judged by those.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from penstock.adapters.cel import Evaluator, ExpressionError
+from penstock.apply.marks import Owner
+from penstock.apply.planning import LiveObject
 from penstock.controllers.live import LiveView
+from penstock.controllers.specs import HealthExpressions
 from penstock.model.errors import RemoteError
 from penstock.model.resource import Manifest, ResourceId
 from penstock.observe import kstatus, summary
-from penstock.observe.kstatus import Health
+from penstock.observe.kstatus import Health, Status
 from penstock.observe.summary import Summary
 from penstock.ports.clock import Clock
 from penstock.ports.cluster import Cluster
@@ -34,13 +38,28 @@ class Target:
     """The API version to read it in, None for the preferred one."""
     may_vanish: bool = False
     """A Job with a time to live: gone is done."""
+    expressions: HealthExpressions | None = None
+    """How its health is told, where not by kstatus."""
 
 
 class HealthCheck:
     """Looks at a set of objects as one identity."""
 
-    def __init__(self, cluster: Cluster, view: LiveView, clock: Clock, targets: Sequence[Target]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        view: LiveView,
+        clock: Clock,
+        targets: Sequence[Target],
+        *,
+        cel: Evaluator,
+        only_of: Owner | None = None,
+    ) -> None:
+        """`only_of`: what the view knows counts only for this owner's objects; all others are read as `cluster`, whose
+        identity may not be allowed to see them."""
         self.targets = tuple(targets)
+        self._cel = cel
+        self._only_of = only_of
         self._cluster = cluster
         self._view = view
         self._clock = clock
@@ -55,17 +74,42 @@ class HealthCheck:
     @property
     def free(self) -> bool:
         """Whether looking needs no request."""
-        return all(target.id in self._view.objects for target in self.targets)
+        return all(self._known(target.id) is not None for target in self.targets)
+
+    def _known(self, id: ResourceId) -> LiveObject | None:  # noqa: A002 - what the house calls it
+        known = self._view.objects.get(id)
+        return known if known is None or self._only_of is None or known.owner == self._only_of else None
 
     async def _health(self, target: Target) -> Health:
-        known = self._view.objects.get(target.id)
+        known = self._known(target.id)
         try:
             manifest: Manifest | None = known.manifest if known is not None else await self._read(target)
         except RemoteError as error:
             return Health(status="Unknown", reason="Unreadable", message=error.what)
         if manifest is None and target.may_vanish:
             return Health(status="Current", message="Job is gone after its time to live")
+        if manifest is not None and target.expressions is not None:
+            return await self._by_expressions(manifest, target.expressions)
         return kstatus.health(manifest, self._clock.now())
+
+    async def _by_expressions(self, manifest: Manifest, expressions: HealthExpressions) -> Health:
+        """Flux's order: an unobserved generation, then inProgress, failed, current; none of them is in progress."""
+        observed = (manifest.get("status") or {}).get("observedGeneration")
+        generation = manifest["metadata"].get("generation")
+        if observed is not None and generation is not None and observed != generation:
+            return Health(status="InProgress", message="the newest generation has not been observed")
+        order: tuple[tuple[str, Status], ...] = (
+            (expressions.in_progress, "InProgress"),
+            (expressions.failed, "Failed"),
+            (expressions.current, "Current"),
+        )
+        for expression, status in order:
+            try:
+                if expression and await self._cel.holds(expression, manifest):
+                    return Health(status=status, message=f"by the expression for {expressions.kind}")
+            except ExpressionError as error:
+                return Health(status="Unknown", reason="ExpressionFailed", message=error.what)
+        return Health(status="InProgress", message=f"by the expressions for {expressions.kind}")
 
     async def _read(self, target: Target) -> Manifest | None:
         resource = await self._cluster.resource(target.id.group, target.id.kind, target.version)

@@ -40,6 +40,7 @@ class Watcher:
         namespace: str = "",
         label_selector: str = "",
         keep: bool = True,
+        metadata_only: bool = False,
     ) -> None:
         self.resource = resource
         self.objects: dict[ObjectKey, Manifest] = {}
@@ -52,6 +53,7 @@ class Watcher:
         self._namespace = namespace
         self._selector = label_selector
         self._keep = keep
+        self._metadata_only = metadata_only
         self._versions: dict[ObjectKey, str] = {}
         self._tried = asyncio.Event()
 
@@ -81,7 +83,9 @@ class Watcher:
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _relist(self) -> str:
-        found = await self._cluster.list(self.resource, self._namespace, label_selector=self._selector)
+        found = await self._cluster.list(
+            self.resource, self._namespace, label_selector=self._selector, metadata_only=self._metadata_only
+        )
         self.failure = None
         seen: set[ObjectKey] = set()
         for manifest in found.items:
@@ -100,7 +104,11 @@ class Watcher:
         while self._clock.monotonic() < until:
             try:
                 async for event in self._cluster.watch(
-                    self.resource, self._namespace, resource_version=version, label_selector=self._selector
+                    self.resource,
+                    self._namespace,
+                    resource_version=version,
+                    label_selector=self._selector,
+                    metadata_only=self._metadata_only,
                 ):
                     version = event.resource_version or version
                     if event.kind == "DELETED":

@@ -16,6 +16,8 @@ from typing import Any
 
 from penstock.model.errors import InputError, Place, Problem, RemoteError
 
+_RUNS_OR_READS_USER = ("exec", "auth-provider", "tokenFile", "client-certificate", "client-key")
+_RUNS_OR_READS_CLUSTER = ("certificate-authority", "insecure-skip-tls-verify")
 IN_CLUSTER_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -101,10 +103,21 @@ def contexts(path: Path | str) -> tuple[str, ...]:
 
 
 def parse(
-    content: Mapping[str, Any], context: str | None = None, *, folder: Path | None = None, name: str = "kubeconfig"
+    content: Mapping[str, Any],
+    context: str | None = None,
+    *,
+    folder: Path | None = None,
+    name: str = "kubeconfig",
+    inline_only: bool = False,
 ) -> Access:
-    """The access a parsed kubeconfig gives; relative files are looked up in `folder`."""
+    """The access a parsed kubeconfig gives; relative files are looked up in `folder`.
+
+    inline_only: refuse whatever would run a program, read a file or trust anybody here: for a kubeconfig that somebody
+    else wrote.
+    """
     reader = _Reader(content, folder, name)
+    if inline_only:
+        reader.refuse_what_is_not_inline(context if context is not None else str(content.get("current-context") or ""))
     return reader.access(context if context is not None else str(content.get("current-context") or ""))
 
 
@@ -147,6 +160,22 @@ class _Reader:
                 (str(key), tuple(str(value) for value in values)) for key, values in (user.get("as-user-extra") or {}).items()
             ),
         )
+
+    def refuse_what_is_not_inline(self, context: str) -> None:
+        """Raises InputError naming every field of the context's user and cluster that is not allowed."""
+        about = self._named("contexts", context, "context")
+        cluster = self._named("clusters", str(about.get("cluster") or ""), "cluster")
+        user = self._named("users", str(about["user"]), "user") if about.get("user") else {}
+        found = [f"users[].user.{field}" for field in _RUNS_OR_READS_USER if user.get(field)]
+        found += [f"clusters[].cluster.{field}" for field in _RUNS_OR_READS_CLUSTER if cluster.get(field)]
+        if str(cluster.get("server") or "").startswith("http://"):
+            found.append("clusters[].cluster.server without TLS")
+        if found:
+            raise self._wrong(
+                f"the kubeconfig may not have {', '.join(found)}",
+                hint="embed certificates and tokens (`kubectl config view --raw --flatten`); programs, files and "
+                "unchecked certificates are refused",
+            )
 
     def _named(self, section: str, name: str, singular: str) -> Mapping[str, Any]:
         for entry in _entries(self.content, section):
