@@ -1,10 +1,13 @@
 """What syncing costs, on a real API server, beside the call pattern of Flux.
 
-    python bench/sync.py [--apps 333] [--json FILE]
+    python bench/sync.py [--apps 333] [--rounds 3] [--json FILE]
+    python bench/sync.py --many 1000        so many Kustomizations of four objects each instead
 
 One Kustomization of 3 objects an app. For each step: wall time, requests by verb as the API server's audit log has them,
-CPU seconds of this process and of the API server, peak memory. The Flux model is GET and dry-run PATCH for each object,
-then PATCH for what differs, four objects at once (--concurrent-ssa), over the same client on the same server.
+CPU seconds of this process, of the API server and of etcd, peak memory. The Flux model is GET and dry-run PATCH for each
+object, then PATCH for what differs, four objects at once (--concurrent-ssa), over the same client. Model and Penstock
+take turns, each on a fresh server that has come to rest: what else the machine does hits both. The end says the least
+and the median of each step, and what part of the model's time, and of all CPU it took, Penstock needed.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import contextlib
 import json
 import os
 import resource
+import statistics
 import subprocess
 import tempfile
 import time
@@ -36,6 +40,7 @@ from penstock.model.condition import of as conditions_of
 from penstock.ports.repo import Repo
 
 URL = "http://git.bench/fleet.git"
+MODEL_APPLY, MODEL_NO_OP = "Flux model: first apply", "Flux model: no-op"
 NAMESPACE = "flux-system"
 DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -88,6 +93,8 @@ class Bench:
         self.folder = folder
         self.apps = apps
         self.origin = folder / "origin"
+        """The developer's clone."""
+        self.remote = folder / "remote.git"
         self.figures: list[dict[str, Any]] = []
         self._audited = 0
 
@@ -104,14 +111,22 @@ class Bench:
         (base / "namespace.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: dev}\n")
         (base / "kustomization.yaml").write_text("namespace: dev\nresources: [namespace.yaml, apps]\n")
         self._git("init", "-q", "-b", "main")
-        return self.commit("the fleet")
+        self._git("init", "-q", "--bare", "-b", "main", str(self.remote))
+        self._git("remote", "add", "origin", str(self.remote))
+        commit = self.commit("the fleet")
+        self.push()
+        return commit
 
     def commit(self, message: str) -> str:
         self._git("add", "-A")
         self._git("commit", "-q", "-m", message)
         return self._git("rev-parse", "HEAD").strip()
 
+    def push(self) -> None:
+        self._git("push", "-q", "origin", "main")
+
     def change_one(self, app: int, version: int) -> str:
+        """A commit that is not pushed yet."""
         name = f"app-{app:04d}"
         path = self.origin / "clusters" / "dev" / "apps" / name / "app.yaml"
         path.write_text(DEPLOYMENT.format(app=name, version=version))
@@ -128,21 +143,23 @@ class Bench:
     async def step(self, name: str) -> AsyncIterator[None]:
         """Measure one step."""
         self._read_audit()
-        own, server, started = _cpu(), self._server_cpu(), time.perf_counter()
+        before, started = (_cpu(), *self._server_cpu()), time.perf_counter()
         yield
         wall = time.perf_counter() - started
+        own, server, etcd = (round(now - then, 2) for now, then in zip((_cpu(), *self._server_cpu()), before, strict=True))
         figures: dict[str, Any] = {
             "step": name,
             "seconds": round(wall, 3),
-            "cpu": round(_cpu() - own, 2),
-            "api_server_cpu": round(self._server_cpu() - server, 2),
+            "cpu": own,
+            "api_server_cpu": server,
+            "etcd_cpu": etcd,
         }
         await asyncio.sleep(0.3)
         figures["requests"] = dict(self._read_audit())
         self.figures.append(figures)
         total = sum(figures["requests"].values())
         print(
-            f"{name:34} {wall:8.3f} s   cpu {figures['cpu']:6.2f} s   api server {figures['api_server_cpu']:6.2f} s   "
+            f"{name:34} {wall:8.3f} s   cpu {own:6.2f} s   api server {server:6.2f} s   etcd {etcd:5.2f} s   "
             f"{total:5} requests {figures['requests']}",
             flush=True,
         )
@@ -163,15 +180,25 @@ class Bench:
                     counts[f"{entry['verb']}{dry}"] += 1
         return counts
 
-    def _server_cpu(self) -> float:
-        total = 0.0
+    async def at_rest(self) -> None:
+        """Wait until the server has done what a new one does (RBAC, OpenAPI of the CRDs), at most half a minute."""
+        for _ in range(15):
+            before = sum(self._server_cpu())
+            await asyncio.sleep(2)
+            if sum(self._server_cpu()) - before < 0.1:
+                return
+
+    def _server_cpu(self) -> tuple[float, float]:
+        """Seconds of the API server and of etcd: our child processes."""
+        found = {"(kube-apiserver": 0.0, "(etcd": 0.0}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
                 text = stat.read_text()
-                if "(kube-apiserver" in text and str(os.getpid()) in _parents(text):
-                    fields = text.rpartition(")")[2].split()
-                    total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return total
+                for name in found:
+                    if name in text and str(os.getpid()) in _parents(text):
+                        fields = text.rpartition(")")[2].split()
+                        found[name] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return found["(kube-apiserver"], found["(etcd"]
 
 
 def _parents(stat: str) -> list[str]:
@@ -179,13 +206,14 @@ def _parents(stat: str) -> list[str]:
 
 
 def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    """Ours and that of the git commands we ran."""
+    used = [resource.getrusage(each) for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 async def flux_model(bench: Bench, tree_commit: str, name: str) -> None:
     """Apply the fleet the way kustomize-controller calls the API, object for object."""
-    mirror = git.Mirror(str(bench.origin), bench.folder / f"model-{name.replace(' ', '-')}", allow_local=True)
+    mirror = git.Mirror(str(bench.remote), bench.folder / f"model-{name.replace(' ', '-')}", allow_local=True)
     await mirror.fetch()
     async with bench.step(name):
         rendered = await asyncio.to_thread(
@@ -237,7 +265,7 @@ async def penstock_steps(bench: Bench, commit: str) -> None:
         kind = await bench.cluster.resource(*_group_kind(manifest))
         assert kind is not None
         await bench.cluster.apply(kind, manifest, field_manager="bench")
-    repositories = Repositories(bench.origin, bench.folder / "mirror")
+    repositories = Repositories(bench.remote, bench.folder / "mirror")
     manager = Manager(
         bench.cluster, repositories=repositories, clock=SystemClock(), options=Options(artifacts=bench.folder / "artifacts")
     )
@@ -246,13 +274,15 @@ async def penstock_steps(bench: Bench, commit: str) -> None:
         async with bench.step("first apply"):
             await ready(bench, commit)
         await idle(manager)
-        for round_ in range(3):
-            async with bench.step(f"no-op reconcile {round_ + 1}"):
+        for _ in range(3):
+            async with bench.step("no-op reconcile"):
                 manager.reconcile(NAMESPACE, "dev")
                 await idle(manager)
         for round_ in range(3):
             commit = bench.change_one(round_, 2)
-            async with bench.step(f"one changed ConfigMap {round_ + 1}"):
+            async with bench.step("one changed ConfigMap"):
+                await asyncio.to_thread(bench.push)
+                # what the receiver does when the forge tells of a push
                 manager.poke(URL)
                 await ready(bench, commit)
             await idle(manager)
@@ -287,6 +317,7 @@ async def many(bench: Bench, count: int) -> None:
                 f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: k{index:04d}-{number}, namespace: many}}\ndata: {{v: '1'}}\n"
             )
     bench.commit("many")
+    bench.push()
     source, one = sync_objects()
     objects = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "many"}}, source]
     for index in range(count):
@@ -298,7 +329,7 @@ async def many(bench: Bench, count: int) -> None:
         kind = await bench.cluster.resource(*_group_kind(manifest))
         assert kind is not None
         await bench.cluster.apply(kind, manifest, field_manager="bench")
-    repositories = Repositories(bench.origin, bench.folder / "mirror")
+    repositories = Repositories(bench.remote, bench.folder / "mirror")
     manager = Manager(
         bench.cluster, repositories=repositories, clock=SystemClock(), options=Options(artifacts=bench.folder / "artifacts")
     )
@@ -381,12 +412,37 @@ async def prepared(folder: Path, apps: int) -> AsyncIterator[tuple[Bench, str]]:
         await controllers.install(cluster)
         bench = Bench(cluster, server, folder, apps)
         bench.origin.mkdir()
-        yield bench, bench.write()
+        commit = bench.write()
+        await bench.at_rest()
+        yield bench, commit
+
+
+def summarise(figures: list[dict[str, Any]]) -> None:
+    """The least and the median of each step; the ratios to the model."""
+    steps: dict[str, list[dict[str, Any]]] = {}
+    for each in figures:
+        steps.setdefault(each["step"], []).append(each)
+    print(f"\n{'':34} {'least':>8} {'median':>8}   all CPU   requests")
+    for name, rows in steps.items():
+        seconds, requests = [row["seconds"] for row in rows], [sum(row["requests"].values()) for row in rows]
+        print(
+            f"{name:34} {min(seconds):8.3f} {statistics.median(seconds):8.3f}   {_all_cpu(rows):7.2f}   {max(requests)} at most"
+        )
+    for ours, theirs in (("first apply", MODEL_APPLY), ("no-op reconcile", MODEL_NO_OP)):
+        if theirs in steps:
+            wall = [statistics.median([row["seconds"] for row in steps[name]]) for name in (ours, theirs)]
+            cpu = [_all_cpu(steps[name]) for name in (ours, theirs)]
+            print(f"{ours}: {wall[0] / wall[1]:.2f} of the model's time, {cpu[0] / cpu[1]:.2f} of its CPU")
+
+
+def _all_cpu(rows: list[dict[str, Any]]) -> float:
+    return statistics.median([row["cpu"] + row["api_server_cpu"] + row["etcd_cpu"] for row in rows])
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--apps", type=int, default=333)
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--many", type=int, default=0, help="only this: so many Kustomizations of four objects each")
     parser.add_argument("--no-model", action="store_true", help="leave out the Flux model")
@@ -398,14 +454,16 @@ async def main() -> None:
                 await many(bench, chosen.many)
             print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
             return
-        if not chosen.no_model:
-            async with prepared(Path(folder) / "model", chosen.apps) as (bench, commit):
-                await flux_model(bench, commit, "Flux model: first apply")
-                await flux_model(bench, commit, "Flux model: no-op")
+        for round_ in range(chosen.rounds):
+            if not chosen.no_model:
+                async with prepared(Path(folder) / f"model-{round_}", chosen.apps) as (bench, commit):
+                    await flux_model(bench, commit, MODEL_APPLY)
+                    await flux_model(bench, commit, MODEL_NO_OP)
+                    figures += bench.figures
+            async with prepared(Path(folder) / f"penstock-{round_}", chosen.apps) as (bench, commit):
+                await penstock_steps(bench, commit)
                 figures += bench.figures
-        async with prepared(Path(folder) / "penstock", chosen.apps) as (bench, commit):
-            await penstock_steps(bench, commit)
-            figures += bench.figures
+    summarise(figures)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
     if chosen.json:
         chosen.json.write_text(json.dumps(figures, indent=2))

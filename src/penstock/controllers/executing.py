@@ -11,11 +11,12 @@ import asyncio
 import copy
 import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from penstock.apply import immutability, marks, ordering, ownership, planning
 from penstock.apply.planning import Change, Desired, Plan
+from penstock.controllers import sampling
 from penstock.controllers.live import LiveView
 from penstock.model import flux
 from penstock.model.errors import InputError, Place, Problem, RaceError, RefusedError, RemoteError, TransientError
@@ -70,8 +71,19 @@ class _Pending:
 class Executor:
     """Runs the plan of one Kustomization as one identity."""
 
-    def __init__(self, cluster: Cluster, view: LiveView, clock: Clock, *, force: bool, manager: str = flux.FIELD_MANAGER) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        view: LiveView,
+        clock: Clock,
+        *,
+        force: bool,
+        manager: str = flux.FIELD_MANAGER,
+        sample: bool = False,
+    ) -> None:
+        """`sample`: one dry-run may speak for objects alike. Not for an identity whose rights may depend on names."""
         self.done = Executed()
+        self._sample = sample
         self._cluster = cluster
         self._view = view
         self._clock = clock
@@ -130,15 +142,26 @@ class Executor:
 
     async def _validated(self, members: Sequence[Desired], plan: Plan) -> list[_Pending]:
         coming = await self._coming(plan)
-        found: list[_Pending] = []
+        found: dict[ResourceId, _Pending] = {}
 
         async def one(wanted: Desired) -> None:
             pending = await self._validate(wanted, coming)
             if pending is not None:
-                found.append(pending)
+                found[wanted.id] = pending
 
-        await self._each(members, one)
-        return sorted(found, key=lambda pending: ordering.key(pending.wanted.id))
+        groups = await sampling.groups(self._cluster, self._view, members, coming) if self._sample else ()
+        spoken_for = {each.id for group in groups for each in group[1:]}
+        await self._each([each for each in members if each.id not in spoken_for], one)
+        doubtful: list[Desired] = []
+        for first, *others in groups:
+            said = found.get(first.id)
+            if said is not None and said.outcome == "created":
+                found |= {each.id: replace(said, wanted=each) for each in others}
+            else:
+                # every one of them is to be complained about at its own place
+                doubtful += others
+        await self._each(doubtful, one)
+        return sorted(found.values(), key=lambda pending: ordering.key(pending.wanted.id))
 
     async def _coming(self, plan: Plan) -> set[str]:
         """Namespaces that are not there and that this plan brings."""

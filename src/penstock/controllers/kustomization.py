@@ -329,7 +329,8 @@ class _Pass:
         self._mark_progress(message)
         if len(plan.changed) > _LONG:
             await self.reporter.write({"lastAttemptedRevision": self.revision})
-        executor = Executor(site.cluster, site.view, self.about.clock, force=self.spec.force)
+        sample = site.cluster is self.about.cluster
+        executor = Executor(site.cluster, site.view, self.about.clock, force=self.spec.force, sample=sample)
         try:
             await self._in_time(executor.run(plan, lambda: self._widen(plan)))
         finally:
