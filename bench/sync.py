@@ -37,7 +37,6 @@ from penstock.apply.marks import Owner
 from penstock.controllers.manager import Manager, Options
 from penstock.model import flux
 from penstock.model.condition import of as conditions_of
-from penstock.ports.repo import Repo
 
 URL = "http://git.bench/fleet.git"
 MODEL_APPLY, MODEL_NO_OP = "Flux model: first apply", "Flux model: no-op"
@@ -80,7 +79,7 @@ class Repositories:
     def __init__(self, origin: Path, folder: Path) -> None:
         self._mirror = git.Mirror(str(origin), folder, allow_local=True)
 
-    def get(self, url: str, secret: Mapping[str, bytes]) -> Repo:
+    def get(self, url: str, secret: Mapping[str, bytes], **more: object) -> Any:
         return self._mirror
 
 

@@ -1,26 +1,31 @@
-"""Reconciling a GitRepository: fetch, resolve, archive, announce.
+"""Reconciling a GitRepository: fetch, resolve, verify, put together, archive, announce.
 
 In: the object, the repository behind it. Out: its status as source-controller would write it, and in `Sources` the tree
 of the announced revision, which Kustomizations of this process read without unpacking anything.
+
+Whatever fails, the artifact that was announced stays, and what is applied from it keeps running.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from penstock.controllers import artifacts, references, specs
-from penstock.controllers.artifacts import Storage
+from penstock.controllers import including, references, rewriting, specs, verifying
+from penstock.controllers.artifacts import Storage, StorageError
+from penstock.controllers.composing import PartialTree, folder_in
+from penstock.controllers.git_spec import GitRepositorySpec, git_repository
 from penstock.controllers.ignoring import IgnoringTree
 from penstock.controllers.reporting import Events, Reporter
-from penstock.controllers.repositories import Repositories
-from penstock.controllers.specs import GitRepositorySpec, Key
+from penstock.controllers.repositories import GitSource, Repositories
+from penstock.controllers.rewriting import Rewritten
+from penstock.controllers.sources import Source, Sources, decoded
+from penstock.controllers.specs import Key
+from penstock.controllers.verifying import VerificationError
 from penstock.model import condition as conditions
 from penstock.model import flux
 from penstock.model.errors import InputError, PenstockError, RefusedError, RemoteError, TransientError
@@ -28,37 +33,25 @@ from penstock.model.resource import Manifest
 from penstock.model.tree import Tree
 from penstock.ports.clock import Clock
 from penstock.ports.cluster import ApiResource, Cluster
-from penstock.ports.repo import Repo
+
+__all__ = ["GitReconciler", "Source", "Sources", "decoded", "is_ready"]
 
 _log = logging.getLogger(__name__)
 FIRST_RETRY = timedelta(seconds=1)
+DEPENDENCY_RETRY = timedelta(seconds=30)
+_CLOUDS = ("aws", "azure")
+
+
+class IncludeUnavailableError(PenstockError):
+    """An included repository is not there yet; its change wakes this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """What a Kustomization builds from."""
+class _Included:
+    """One included source, as it is now."""
 
-    revision: str
-    digest: str
+    artifact: Mapping[str, Any]
     tree: Tree
-
-
-class Sources:
-    """The trees of this cluster's sources, by namespace and name."""
-
-    def __init__(self) -> None:
-        self._known: dict[Key, Source] = {}
-
-    def get(self, key: Key, revision: str) -> Source | None:
-        """The source at exactly this revision."""
-        found = self._known.get(key)
-        return found if found is not None and found.revision == revision else None
-
-    def put(self, key: Key, source: Source) -> None:
-        self._known[key] = source
-
-    def drop(self, key: Key) -> None:
-        self._known.pop(key, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +65,10 @@ class GitReconciler:
     storage: Storage
     sources: Sources
     events: Events
+    known: Callable[[Key], Manifest | None] = lambda _: None
+    """The other GitRepositories of the cluster, for includes."""
+    doubted: dict[Key, str] = field(default_factory=dict)
+    """Commits older than what is announced that a source was seen to serve once."""
 
     async def reconcile(self, manifest: Manifest, failures: int) -> tuple[Manifest | None, timedelta | None]:
         """One pass. `failures` counts the failed ones before it.
@@ -85,126 +82,7 @@ class GitReconciler:
             return None, None
         if flux.FINALIZER not in finalizers:
             await reporter.set_finalizers([*finalizers, flux.FINALIZER])
-        spec = specs.git_repository(manifest)
-        if spec.suspend:
-            return reporter.manifest, None
-        try:
-            async with asyncio.timeout(spec.timeout.total_seconds()):
-                await self._advance(reporter, spec)
-        except TimeoutError:
-            error: PenstockError = TransientError(
-                f"no answer from the repository within {spec.raw.get('timeout', '60s')}", code="Timeout"
-            )
-        except (RefusedError, TransientError, InputError) as caught:
-            error = caught
-        else:
-            await self._succeed(reporter, spec)
-            return reporter.manifest, spec.interval
-        await self._restore(reporter, spec)
-        await self._fail(reporter, error)
-        return reporter.manifest, min(FIRST_RETRY * 2 ** min(failures, 10), spec.interval)
-
-    async def _advance(self, reporter: Reporter, spec: GitRepositorySpec) -> None:
-        """Fetch, and announce what is new."""
-        if spec.unsupported:
-            raise RefusedError(f"not supported: spec.{', spec.'.join(spec.unsupported)}", code=flux.FEATURE_DISABLED)
-        repo = self.repositories.get(spec.url, await self._secret(reporter.manifest, spec))
-        await repo.fetch()
-        found = references.resolve(repo, spec)
-        await self._announce(reporter, spec, repo, found)
-
-    async def _announce(self, reporter: Reporter, spec: GitRepositorySpec, repo: Repo, found: references.Found) -> None:
-        key = specs.key(reporter.manifest)
-        known: Mapping[str, Any] = reporter.status.get("artifact") or {}
-        tree = IgnoringTree(repo.tree(found.commit), spec.ignore)
-        same = known.get("revision") == found.revision and reporter.status.get("observedIgnore") == spec.ignore
-        if same and self.storage.holds(known):
-            self.sources.put(key, Source(revision=found.revision, digest=str(known.get("digest")), tree=tree))
-            return
-        if not same:
-            await self._outdated(reporter, known, found.revision)
-        made = await asyncio.to_thread(
-            self.storage.store, *key, found.revision, found.commit, tree, conditions.timestamp(self.clock.now())
-        )
-        # the tree is there before the status says so: who is woken by the status finds it
-        self.sources.put(key, Source(revision=found.revision, digest=made.digest, tree=tree))
-        self._succeeded(reporter, found.revision)
-        await reporter.write({**self._observed(reporter, spec), "artifact": made.manifest()})
-        if known.get("digest") != made.digest:
-            subject = repo.commit(found.commit).subject
-            self.events.emit(
-                reporter.manifest,
-                "NewArtifact",
-                f"stored artifact for commit '{subject}'",
-                metadata={"revision": found.revision, "digest": made.digest},
-            )
-
-    async def _outdated(self, reporter: Reporter, known: Mapping[str, Any], revision: str) -> None:
-        message = f"new upstream revision '{revision}'"
-        if known:
-            reporter.mark(flux.ARTIFACT_OUTDATED, "True", "NewRevision", message)
-        reporter.unmark(flux.STALLED)
-        reporter.mark(flux.RECONCILING, "True", flux.PROGRESSING, f"building artifact: {message}")
-        reporter.mark(flux.READY, "Unknown", flux.PROGRESSING, f"building artifact: {message}")
-
-    def _succeeded(self, reporter: Reporter, revision: str) -> None:
-        message = f"stored artifact for revision '{revision}'"
-        reporter.unmark(flux.ARTIFACT_OUTDATED, flux.FETCH_FAILED, flux.STORAGE_FAILED, flux.RECONCILING, flux.STALLED)
-        reporter.mark(flux.READY, "True", flux.SUCCEEDED, message)
-        reporter.mark(flux.ARTIFACT_IN_STORAGE, "True", flux.SUCCEEDED, message)
-
-    async def _succeed(self, reporter: Reporter, spec: GitRepositorySpec) -> None:
-        """The state at rest; nothing is written when it is already so."""
-        artifact = reporter.status.get("artifact") or {}
-        self._succeeded(reporter, str(artifact.get("revision") or ""))
-        await reporter.write(self._observed(reporter, spec))
-
-    def _observed(self, reporter: Reporter, spec: GitRepositorySpec) -> dict[str, Any]:
-        observed: dict[str, Any] = {"observedGeneration": reporter.generation, "observedIgnore": spec.ignore}
-        if token := specs.requested_at(reporter.manifest):
-            observed["lastHandledReconcileAt"] = token
-        return observed
-
-    async def _fail(self, reporter: Reporter, error: PenstockError) -> None:
-        """The artifact stays: whatever was announced keeps running (G02)."""
-        reason = error.code if error.code in _REASONS else flux.GIT_FAILED
-        message = f"failed to checkout and determine revision: {error.what}"
-        changed = not reporter.conditions.is_true(flux.FETCH_FAILED)
-        reporter.mark(flux.FETCH_FAILED, "True", reason, message)
-        reporter.mark(flux.READY, "False", reason, message)
-        if reason in _STALLING:
-            reporter.unmark(flux.RECONCILING)
-            reporter.mark(flux.STALLED, "True", reason, message)
-        else:
-            reporter.unmark(flux.STALLED)
-            reporter.mark(flux.RECONCILING, "True", flux.PROGRESSING_WITH_RETRY, message)
-        token = specs.requested_at(reporter.manifest)
-        await reporter.write({"lastHandledReconcileAt": token} if token else None)
-        if changed:
-            self.events.emit(reporter.manifest, reason, message, error=True)
-
-    async def _restore(self, reporter: Reporter, spec: GitRepositorySpec) -> None:
-        """After a restart while Git does not answer: what was announced can be built from the mirror on disk."""
-        announced = reporter.status.get("artifact") or {}
-        key, revision = specs.key(reporter.manifest), str(announced.get("revision") or "")
-        if not revision or self.sources.get(key, revision) is not None:
-            return
-        try:
-            repo = self.repositories.get(spec.url, await self._secret(reporter.manifest, spec))
-            tree = IgnoringTree(repo.tree(references.commit_of(revision)), reporter.status.get("observedIgnore"))
-        except (RemoteError, InputError):
-            return
-        self.sources.put(key, Source(revision=revision, digest=str(announced.get("digest")), tree=tree))
-
-    async def _secret(self, manifest: Manifest, spec: GitRepositorySpec) -> Mapping[str, bytes]:
-        if not spec.secret:
-            return {}
-        namespace = manifest["metadata"]["namespace"]
-        resource = await self.cluster.resource("", "Secret", "v1")
-        found = await self.cluster.get(resource, namespace, spec.secret) if resource is not None else None
-        if found is None:
-            raise RefusedError(f"failed to get secret '{namespace}/{spec.secret}': not found", code=flux.AUTHENTICATION_FAILED)
-        return decoded(found)
+        return await _Pass(self, reporter).run(failures)
 
     async def _finalize(self, reporter: Reporter, finalizers: list[str]) -> None:
         key = specs.key(reporter.manifest)
@@ -214,24 +92,363 @@ class GitReconciler:
             await reporter.set_finalizers([each for each in finalizers if each != flux.FINALIZER])
 
 
-_REASONS = {flux.AUTHENTICATION_FAILED, flux.URL_INVALID, flux.FEATURE_DISABLED}
-_STALLING = {flux.URL_INVALID, flux.FEATURE_DISABLED}
+class _Pass:
+    """One pass: the state that its steps share."""
+
+    def __init__(self, about: GitReconciler, reporter: Reporter) -> None:
+        self.about = about
+        self.reporter = reporter
+        self.key = specs.key(reporter.manifest)
+        self.spec: GitRepositorySpec
+        self.was_failing = any(
+            reporter.conditions.is_true(each) for each in (flux.FETCH_FAILED, flux.INCLUDE_UNAVAILABLE, flux.STORAGE_FAILED)
+        )
+        self.secret: Mapping[str, bytes] = {}
+        self.proxy: Mapping[str, bytes] = {}
+
+    @property
+    def announced(self) -> Mapping[str, Any]:
+        return self.reporter.status.get("artifact") or {}
+
+    async def run(self, failures: int) -> tuple[Manifest | None, timedelta | None]:
+        wait = FIRST_RETRY * 2 ** min(failures, 10)
+        try:
+            self.spec = git_repository(self.reporter.manifest)
+        except InputError as error:
+            await self._failed(flux.FETCH_FAILED, error.what, "InvalidSpec", stalled=True)
+            return self.reporter.manifest, None
+        if self.spec.suspend:
+            return self.reporter.manifest, None
+        try:
+            async with asyncio.timeout(self.spec.timeout.total_seconds()):
+                again = await self._advance()
+        except IncludeUnavailableError as error:
+            await self._restore()
+            await self._failed(flux.INCLUDE_UNAVAILABLE, error.what, error.code)
+            return self.reporter.manifest, min(DEPENDENCY_RETRY, self.spec.interval)
+        except VerificationError as error:
+            await self._restore()
+            await self._failed(flux.SOURCE_VERIFIED, error.what, error.code, stalled=error.stalled)
+        except StorageError as error:
+            await self._restore()
+            await self._failed(flux.STORAGE_FAILED, error.what, error.code)
+        except rewriting.HeldError as error:
+            await self._restore()
+            await self._failed(flux.HISTORY_REWRITTEN, error.what, "Held", stalled=True)
+            return self.reporter.manifest, self.spec.interval
+        except TimeoutError:
+            await self._restore()
+            what = f"no answer from the repository within {self.spec.raw.get('timeout', '60s')}"
+            await self._fetch_failed(TransientError(what, code="Timeout"))
+        except (RefusedError, TransientError, InputError) as caught:
+            await self._restore()
+            await self._fetch_failed(caught)
+        else:
+            return self.reporter.manifest, again or self.spec.interval
+        return self.reporter.manifest, min(wait, self.spec.interval)
+
+    async def _advance(self) -> timedelta | None:
+        """Fetch, and announce what is new; when to look again if that is sooner than the interval."""
+        await self._access()
+        included = self._included()
+        repo = self._open(self.spec.url, self.spec.only_ref)
+        await repo.fetch()
+        try:
+            found = references.resolve(repo, self.spec)
+        except RefusedError as error:
+            if error.status == 404 and await repo.is_empty():
+                raise RefusedError("git repository is empty", code=flux.EMPTY_REPOSITORY) from None
+            raise
+        self._require_sparse(repo, found)
+        if self._waits_for_a_second_look(repo, found):
+            return timedelta(seconds=2)
+        await self._verify(repo, found)
+        rewritten = rewriting.look(repo, self.spec, self.reporter, found)
+        await self._announce(repo, found, included, rewritten)
+        return None
+
+    # how to get in
+
+    async def _access(self) -> None:
+        """Read the secrets. Raises RefusedError for what this build cannot do, or a Secret that is missing."""
+        spec = self.spec
+        if spec.provider in _CLOUDS:
+            if spec.service_account:
+                what = (
+                    "to use spec.serviceAccountName for provider authentication please enable the "
+                    "ObjectLevelWorkloadIdentity feature gate in the controller"
+                )
+                raise RefusedError(what, code=flux.FEATURE_DISABLED)
+            raise RefusedError(f"provider '{spec.provider}' is not supported, use a secretRef", code=flux.INVALID_PROVIDER)
+        if spec.provider == "github" and not spec.secret:
+            what = "secretRef with github app data must be specified when provider is set to github"
+            raise RefusedError(what, code=flux.INVALID_PROVIDER)
+        if spec.secret:
+            self.secret = await self._secret(spec.secret, flux.AUTHENTICATION_FAILED)
+        if spec.proxy_secret:
+            self.proxy = await self._secret(spec.proxy_secret, flux.AUTHENTICATION_FAILED)
+
+    async def _secret(self, name: str, reason: str) -> Mapping[str, bytes]:
+        namespace = self.key[0]
+        resource = await self.about.cluster.resource("", "Secret", "v1")
+        found = await self.about.cluster.get(resource, namespace, name) if resource is not None else None
+        if found is None:
+            raise RefusedError(f"failed to get secret '{namespace}/{name}': not found", code=reason)
+        return decoded(found)
+
+    def _open(self, url: str, ref: str = "") -> GitSource:
+        return self.about.repositories.get(url, self.secret, proxy=self.proxy, provider=self.spec.provider, ref=ref)
+
+    # what was found
+
+    def _included(self) -> list[_Included]:
+        """The included sources. Raises IncludeUnavailableError."""
+        including.paths(self.spec.includes)
+        found = []
+        for each in self.spec.includes:
+            key = (self.key[0], each.repository)
+            manifest = self.about.known(key)
+            if manifest is None:
+                what = f"could not get resource for include '{each.repository}': not found"
+                raise IncludeUnavailableError(what, code="NotFound")
+            artifact = (manifest.get("status") or {}).get("artifact")
+            source = self.about.sources.get(key, str((artifact or {}).get("revision") or ""))
+            if not artifact or source is None:
+                raise IncludeUnavailableError(f"no artifact available for include '{each.repository}'", code="NoArtifact")
+            found.append(_Included(artifact=artifact, tree=source.tree))
+        self.reporter.unmark(flux.INCLUDE_UNAVAILABLE)
+        return found
+
+    def _require_sparse(self, repo: GitSource, found: references.Found) -> None:
+        for path in self.spec.sparse:
+            try:
+                there = repo.tree(found.commit).entry(folder_in(path)) is not None
+            except ValueError:
+                there = False
+            if not there:
+                what = f"failed to sparse checkout directories : sparse checkout dir '{path}' does not exist in repository"
+                raise RefusedError(what, code=flux.GIT_FAILED)
+
+    def _waits_for_a_second_look(self, repo: GitSource, found: references.Found) -> bool:
+        """A step back may be a replica that lags behind: it is believed when it is still so at the next look."""
+        if not rewriting.steps_back(repo, self.spec, self.reporter, found) or self.about.doubted.get(self.key) == found.commit:
+            self.about.doubted.pop(self.key, None)
+            return False
+        self.about.doubted[self.key] = found.commit
+        _log.info("%s/%s: the remote serves an older commit than before, looking again", *self.key)
+        return True
+
+    async def _verify(self, repo: GitSource, found: references.Found) -> None:
+        if self.spec.verify_mode is None:
+            self.reporter.unmark(flux.SOURCE_VERIFIED)
+            return
+        try:
+            secret = await self._secret(self.spec.verify_secret, flux.VERIFICATION_ERROR)
+        except RefusedError as error:
+            raise VerificationError(f"PGP public keys secret error: {error.what}", flux.VERIFICATION_ERROR) from None
+        message = verifying.verify(repo, self.spec, found, secret, self.about.clock.now())
+        self.reporter.mark(flux.SOURCE_VERIFIED, "True", flux.SUCCEEDED, message)
+
+    # what is announced
+
+    async def _announce(
+        self, repo: GitSource, found: references.Found, included: list[_Included], rewritten: Rewritten | None
+    ) -> None:
+        known = self.announced
+        same_content = self._observed_content(included)
+        same = known.get("revision") == found.revision and not self._changed(same_content)
+        if same and await asyncio.to_thread(self._holds, known):
+            held = self.about.sources.get(self.key, found.revision)
+            if held is None or held.digest != known.get("digest"):
+                tree = await self._composed(repo, found, included)
+                self.about.sources.put(self.key, Source(revision=found.revision, digest=str(known.get("digest")), tree=tree))
+            await self._at_rest(repo, found)
+            return
+        if not same:
+            await self._outdated(known, found.revision, included)
+        tree = await self._composed(repo, found, included)
+        await self._store(repo, found, tree, same_content, rewritten)
+
+    async def _store(
+        self, repo: GitSource, found: references.Found, tree: Tree, content: dict[str, Any], rewritten: Rewritten | None
+    ) -> None:
+        known, now = self.announced, conditions.timestamp(self.about.clock.now())
+        try:
+            made = await asyncio.to_thread(self.about.storage.store, *self.key, found.revision, found.commit, tree, now)
+        except OSError as error:
+            what = f"unable to archive artifact to storage: {error.strerror}"
+            raise StorageError(what, code=flux.ARCHIVE_FAILED) from None
+        # the tree is there before the status says so: who is woken by the status finds it
+        self.about.sources.put(self.key, Source(revision=found.revision, digest=made.digest, tree=tree))
+        if rewritten is not None:
+            self._tell_of(repo, rewritten)
+        elif known.get("revision") != found.revision:
+            self.reporter.unmark(flux.HISTORY_REWRITTEN)
+        self._succeeded(found.revision)
+        await self.reporter.write({**self._observed(), **content, "artifact": made.manifest()})
+        if known.get("digest") != made.digest:
+            self._tell("NewArtifact", repo, found, made.digest)
+        elif self.was_failing:
+            self._tell(flux.SUCCEEDED, repo, found, made.digest)
+
+    def _tell(self, reason: str, repo: GitSource, found: references.Found, digest: str) -> None:
+        message = f"stored artifact for commit '{repo.commit(found.commit).subject}'"
+        metadata = {"revision": found.revision, "digest": digest}
+        self.about.events.emit(self.reporter.manifest, reason, message, metadata=metadata)
+
+    def _tell_of(self, repo: GitSource, rewritten: Rewritten) -> None:
+        """The old tip is kept, for rollback and audit."""
+        repo.keep(rewritten.old)
+        self.reporter.mark(flux.HISTORY_REWRITTEN, "True", rewritten.reason, rewritten.message)
+        metadata = {"old": rewritten.old, "new": rewritten.new}
+        self.about.events.emit(self.reporter.manifest, rewritten.reason, rewritten.message, error=True, metadata=metadata)
+
+    async def _composed(self, repo: GitSource, found: references.Found, included: list[_Included]) -> Tree:
+        tree = repo.tree(found.commit)
+        if self.spec.sparse:
+            tree = PartialTree(tree, tuple(folder_in(path) for path in self.spec.sparse))
+        if self.spec.recurse_submodules:
+            tree = await including.with_submodules(tree, self.spec.url, self._open)
+        if included:
+            others = [(each.tree, str(each.artifact.get("digest") or "")) for each in included]
+            tree = including.with_includes(tree, self.spec.includes, others)
+        return IgnoringTree(tree, self.spec.ignore)
+
+    def _holds(self, known: Mapping[str, Any]) -> bool:
+        """Whether the archive is in the storage, and is still what was announced."""
+        if not self.about.storage.holds(known):
+            return False
+        if self.about.storage.sound(known):
+            return True
+        what = f"failed to verify integrity of artifact: computed digest doesn't match '{known.get('digest')}'"
+        self.about.events.emit(self.reporter.manifest, "ArtifactVerificationFailed", what, error=True)
+        return False
+
+    async def _outdated(self, known: Mapping[str, Any], revision: str, included: list[_Included]) -> None:
+        message, reason = f"new upstream revision '{revision}'", "NewRevision"
+        if known.get("revision") == revision and included:
+            message, reason = "included artifacts differ from last observed includes", "IncludeChange"
+        if known:
+            self.reporter.mark(flux.ARTIFACT_OUTDATED, "True", reason, message)
+        self.reporter.unmark(flux.STALLED)
+        self.reporter.mark(flux.RECONCILING, "True", flux.PROGRESSING, f"building artifact: {message}")
+        self.reporter.mark(flux.READY, "Unknown", flux.PROGRESSING, f"building artifact: {message}")
+
+    # what the object says
+
+    def _succeeded(self, revision: str) -> None:
+        message = f"stored artifact for revision '{revision}'"
+        gone = (flux.ARTIFACT_OUTDATED, flux.FETCH_FAILED, flux.STORAGE_FAILED, flux.INCLUDE_UNAVAILABLE)
+        self.reporter.unmark(*gone, flux.RECONCILING, flux.STALLED)
+        self.reporter.mark(flux.READY, "True", flux.SUCCEEDED, message)
+        self.reporter.mark(flux.ARTIFACT_IN_STORAGE, "True", flux.SUCCEEDED, message)
+
+    async def _at_rest(self, repo: GitSource, found: references.Found) -> None:
+        """The state at rest; nothing is written when it is already so."""
+        held = self.reporter.conditions.get(flux.HISTORY_REWRITTEN)
+        if held is not None and held.reason == "Held":
+            self.reporter.unmark(flux.HISTORY_REWRITTEN)
+        self._succeeded(found.revision)
+        await self.reporter.write(self._observed())
+        _log.debug("%s/%s: artifact up-to-date with remote revision: '%s'", *self.key, found.revision)
+        if self.was_failing:
+            self._tell(flux.SUCCEEDED, repo, found, str(self.announced.get("digest")))
+
+    def _observed(self) -> dict[str, Any]:
+        observed: dict[str, Any] = {
+            "observedGeneration": self.reporter.generation,
+            "sourceVerificationMode": self.spec.verify_mode,
+        }
+        if token := specs.requested_at(self.reporter.manifest):
+            observed["lastHandledReconcileAt"] = token
+        return observed
+
+    def _observed_content(self, included: list[_Included]) -> dict[str, Any]:
+        """What the artifact was made with, beside the revision."""
+        raw = self.spec.raw
+        return {
+            "observedIgnore": self.spec.ignore,
+            "observedRecurseSubmodules": True if self.spec.recurse_submodules else None,
+            "observedInclude": raw.get("include") or None,
+            "observedSparseCheckout": raw.get("sparseCheckout") or None,
+            "includedArtifacts": [dict(each.artifact) for each in included] or None,
+        }
+
+    def _changed(self, content: Mapping[str, Any]) -> bool:
+        """Whether the artifact was made with something else; of included artifacts only what they hold counts."""
+        status = self.reporter.status
+
+        def held(artifacts: Any) -> list[object]:
+            return [(each.get("revision"), each.get("digest")) for each in artifacts or ()]
+
+        if held(content["includedArtifacts"]) != held(status.get("includedArtifacts")):
+            return True
+        return any(status.get(key) != value for key, value in content.items() if key != "includedArtifacts")
+
+    async def _fetch_failed(self, error: PenstockError) -> None:
+        reason = _REASONS.get(error.code, flux.GIT_FAILED)
+        message = error.what
+        if reason == flux.GIT_FAILED and not message.startswith("failed to"):
+            message = f"failed to checkout and determine revision: {message}"
+        missing = isinstance(error, RefusedError) and error.status == 404
+        stalled = reason in _STALLING and not (reason == flux.INVALID_PROVIDER and self.spec.secret)
+        await self._failed(flux.FETCH_FAILED, message, reason, stalled=stalled, told="SourceNotFound" if missing else "")
+
+    async def _failed(self, type: str, message: str, reason: str, *, stalled: bool = False, told: str = "") -> None:  # noqa: A002
+        """Say what failed. The artifact stays: whatever was announced keeps running."""
+        before = self.reporter.conditions.get(type)
+        changed = before is None or (before.reason, before.message) != (reason, message)
+        self.reporter.unmark(*(each for each in _FAILURES if each != type))
+        self.reporter.mark(type, "False" if type == flux.SOURCE_VERIFIED else "True", reason, message)
+        shown = "HistoryRewritten" if type == flux.HISTORY_REWRITTEN else reason
+        self.reporter.mark(flux.READY, "False", shown, message)
+        if stalled:
+            self.reporter.unmark(flux.RECONCILING)
+            self.reporter.mark(flux.STALLED, "True", shown, message)
+        else:
+            self.reporter.unmark(flux.STALLED)
+            self.reporter.mark(flux.RECONCILING, "True", flux.PROGRESSING_WITH_RETRY, message)
+        observed: dict[str, Any] = {}
+        if token := specs.requested_at(self.reporter.manifest):
+            observed["lastHandledReconcileAt"] = token
+        if stalled:
+            observed["observedGeneration"] = self.reporter.generation
+        await self.reporter.write(observed)
+        if changed:
+            self.about.events.emit(self.reporter.manifest, told or shown, message, error=True)
+
+    async def _restore(self) -> None:
+        """After a restart while Git does not answer: what was announced can be built from what is on the disk."""
+        revision, digest = str(self.announced.get("revision") or ""), str(self.announced.get("digest") or "")
+        if not revision or self.about.sources.get(self.key, revision) is not None:
+            return
+        tree = await asyncio.to_thread(self.about.storage.load, self.announced)
+        status = self.reporter.status
+        plain = not any(status.get(each) for each in ("observedSparseCheckout", "observedInclude", "observedRecurseSubmodules"))
+        if tree is None and plain:
+            try:
+                repo = self._open(self.spec.url, self.spec.only_ref)
+                tree = IgnoringTree(repo.tree(references.commit_of(revision)), status.get("observedIgnore"))
+            except (RemoteError, InputError):
+                return
+        if tree is not None:
+            self.about.sources.put(self.key, Source(revision=revision, digest=digest, tree=tree))
+
+
+_FAILURES = (flux.FETCH_FAILED, flux.INCLUDE_UNAVAILABLE, flux.STORAGE_FAILED)
+_REASONS = {
+    reason: reason
+    for reason in (
+        flux.AUTHENTICATION_FAILED,
+        flux.URL_INVALID,
+        flux.FEATURE_DISABLED,
+        flux.INVALID_PROVIDER,
+        flux.EMPTY_REPOSITORY,
+    )
+} | {"InvalidURL": flux.URL_INVALID, "InvalidKey": flux.AUTHENTICATION_FAILED}
+_STALLING = {flux.URL_INVALID, flux.FEATURE_DISABLED, flux.INVALID_PROVIDER}
 
 
 def is_ready(manifest: Manifest) -> bool:
     """Whether a source's last pass went well."""
     return conditions.of(manifest).is_true(flux.READY)
-
-
-def decoded(secret: Manifest) -> Mapping[str, bytes]:
-    """The data of a Secret. Raises RefusedError, without the data, when it is not base64."""
-    try:
-        return {key: base64.b64decode(str(value), validate=True) for key, value in (secret.get("data") or {}).items()}
-    except binascii.Error:
-        raise RefusedError("the secret's data is not base64", code=flux.AUTHENTICATION_FAILED) from None
-
-
-async def external(artifact: Mapping[str, Any]) -> Source:
-    """A source whose artifact another controller serves."""
-    tree = await artifacts.fetch(artifact)
-    return Source(revision=str(artifact.get("revision") or ""), digest=str(artifact.get("digest") or ""), tree=tree)

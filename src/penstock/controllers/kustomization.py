@@ -27,7 +27,7 @@ from penstock.controllers import building, dependencies, finalizing, history, sp
 from penstock.controllers.acting import Site, Sites, UnusableError
 from penstock.controllers.building import Builder, Built
 from penstock.controllers.executing import Executed, Executor
-from penstock.controllers.gitrepository import Source, Sources, external
+from penstock.controllers.gitrepository import Source, Sources
 from penstock.controllers.pruning import Pruned, Pruner
 from penstock.controllers.reporting import Events, Reporter
 from penstock.controllers.watching import Watcher
@@ -255,7 +255,7 @@ class _Pass:
         if self.about.git_repositories is not None and ref.kind == flux.GIT_REPOSITORY:
             # ours to fetch, and not fetched yet: its change will wake us
             raise NotReadyError(f"Source is not ready, artifact not found, retrying in {retry}", flux.ARTIFACT_FAILED)
-        return await external(artifact)
+        return await self.about.sources.external(artifact)
 
     async def _source_object(self) -> Manifest | None:
         ref = self.spec.source

@@ -300,6 +300,7 @@ class Manager:
                 storage=storage,
                 sources=self._sources,
                 events=self._source_events,
+                known=self._git_watcher.objects.get,
             )
         else:
             # somebody else's sources: only their changes count
@@ -425,16 +426,18 @@ class Manager:
         now, then = manifest["metadata"], before["metadata"]
         if any(now.get(part) != then.get(part) for part in ("uid", "generation", "deletionTimestamp")):
             return True
-        return any(
-            specs.annotations_of(manifest).get(mark) != specs.annotations_of(before).get(mark)
-            for mark in (flux.REQUESTED_AT, flux.PRUNE_CONSENT, flux.PRUNE_GUARD, flux.DRIFT)
-        )
+        return any(specs.annotations_of(manifest).get(mark) != specs.annotations_of(before).get(mark) for mark in _ASKING)
 
     def _wake_users(self, source: Key) -> None:
         for key, actor in self._actors.items():
             manifest = self._seen.get(key)
             if manifest is not None and _source_key(manifest) == source:
                 actor.poke()
+        for key, actor in self._git_actors.items():
+            manifest = self._seen_git.get(key)
+            for each in ((manifest or {}).get("spec") or {}).get("include") or ():
+                if (key[0], (each.get("repository") or {}).get("name")) == source:
+                    actor.poke()
 
     def _wake_dependants(self, changed: Key, *, held_back: bool = False) -> None:
         """held_back: only those that wait for an expression of theirs to hold, which any change can bring about."""
@@ -568,6 +571,17 @@ class Manager:
             return after
         spread = self.options.interval_jitter
         return after * self._random.uniform(1 - spread, 1 + spread)
+
+
+_ASKING = (
+    flux.REQUESTED_AT,
+    flux.PRUNE_CONSENT,
+    flux.PRUNE_GUARD,
+    flux.DRIFT,
+    flux.HISTORY_GUARD,
+    flux.HISTORY_CONSENT,
+)
+"""Annotations whose change asks for work."""
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error: the way out of a task group

@@ -7,11 +7,11 @@ In: a repository as last fetched and a ref (precedence commit, name, semver, tag
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from penstock.controllers.specs import GitRepositorySpec
+from penstock.controllers.git_spec import GitRepositorySpec
 from penstock.model import flux
 from penstock.model.errors import RefusedError
 from penstock.model.values import CommitId
@@ -31,6 +31,8 @@ class Found:
 
     commit: CommitId
     revision: str
+    tag: str = ""
+    """The tag by which it was found."""
 
 
 def resolve(repo: Repo, spec: GitRepositorySpec) -> Found:
@@ -47,8 +49,8 @@ def resolve(repo: Repo, spec: GitRepositorySpec) -> Found:
     if spec.ref_name:
         return _named(repo, spec.ref_name, spec.ref_name, f"reference '{spec.ref_name}'")
     if spec.semver:
-        tag, commit = highest(_tags(repo), spec.semver)
-        return Found(commit=commit, revision=revision(tag, commit))
+        tag, commit = highest(_tags(repo), spec.semver, lambda each: repo.commit(each).committer.when.timestamp())
+        return Found(commit=commit, revision=revision(tag, commit), tag=tag)
     if spec.tag:
         return _named(repo, f"refs/tags/{spec.tag}", spec.tag, f"tag '{spec.tag}'")
     return _named(repo, f"refs/heads/{spec.branch}", spec.branch, f"branch '{spec.branch}'")
@@ -65,11 +67,18 @@ def commit_of(text: str) -> CommitId:
     return CommitId(text.rpartition(":")[2])
 
 
+def older(one: str, other: str) -> bool:
+    """Whether one tag is a lower version than another (False when either is none)."""
+    first, second = _version(one), _version(other)
+    return first is not None and second is not None and first < second
+
+
 def _named(repo: Repo, ref: str, shown: str, what: str) -> Found:
     commit = repo.resolve(ref)
     if commit is None:
         raise _missing(what)
-    return Found(commit=commit, revision=revision(shown, commit))
+    tag = ref.removeprefix("refs/tags/") if ref.startswith("refs/tags/") else ""
+    return Found(commit=commit, revision=revision(shown, commit), tag=tag)
 
 
 def _missing(what: str) -> RefusedError:
@@ -85,25 +94,31 @@ def _tags(repo: Repo) -> Mapping[str, CommitId]:
 
 
 Version = tuple[int, int, int, tuple[tuple[int, int, str], ...]]
-_VERSION = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?\Z")
-_TERM = re.compile(r"(>=|<=|!=|=|>|<|~|\^)?\s*v?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:-([0-9A-Za-z.-]+))?\Z")
+_NUMBER = r"(0|[1-9]\d*)"
+_VERSION = re.compile(rf"v?{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?\Z")
+"""A tag is a version only when all three numbers are there; a range may leave some out."""
+_TERM = re.compile(
+    r"(>=|<=|=>|=<|!=|=|>|<|~>|~|\^)?\s*v?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?\Z"
+)
+_SPELLINGS = {"=>": ">=", "=<": "<=", "~>": "~"}
 _RELEASE: tuple[tuple[int, int, str], ...] = ((2, 0, ""),)
 
 
-def highest(tags: Mapping[str, CommitId], wanted: str) -> tuple[str, CommitId]:
+def highest(tags: Mapping[str, CommitId], wanted: str, when: Callable[[CommitId], float] | None = None) -> tuple[str, CommitId]:
     """The tag with the highest version in a range ('>=1.2.0 <2.0.0', '~1.2', '^1', '1.x', 'a - b', '||').
 
-    Pre-releases count only when the range names one. Raises RefusedError for a range that is none, or that has no tag.
+    Of versions that differ in build metadata only, the one whose commit `when` says is newest. Pre-releases count only when
+    the range names one. Raises RefusedError for a range that is none, or that has no tag.
     """
     allowed = _range(wanted)
     matching = [
-        (version, tag)
-        for tag in tags
+        (version, when(commit) if when else 0.0, tag)
+        for tag, commit in tags.items()
         if (version := _version(tag)) is not None and any(_admits(group, version) for group in allowed)
     ]
     if not matching:
-        raise RefusedError(f"no tag matches the version range '{wanted}'", code=flux.GIT_FAILED, status=404)
-    _, tag = max(matching)
+        raise RefusedError(f"no match found for semver: {wanted}", code=flux.GIT_FAILED, status=404)
+    _, _, tag = max(matching)
     return tag, tags[tag]
 
 
@@ -111,7 +126,7 @@ def _version(text: str) -> Version | None:
     match = _VERSION.match(text)
     if match is None:
         return None
-    return (int(match[1]), int(match[2] or 0), int(match[3] or 0), _pre(match[4]))
+    return (int(match[1]), int(match[2]), int(match[3]), _pre(match[4]))
 
 
 def _pre(text: str | None) -> tuple[tuple[int, int, str], ...]:
@@ -153,7 +168,9 @@ def _range(text: str) -> list[list[_Test]]:
             terms = [f">={low.strip()}", f"<={high.strip()}"]
         else:
             terms = [term for term in re.sub(r"([<>=!~^])\s+", r"\1", part.replace(",", " ")).split() if term]
-        groups.append([_test(term, text) for term in terms or ["*"]])
+        if not terms:
+            raise RefusedError(f"'{text}' is not a version range", code=flux.GIT_FAILED)
+        groups.append([_test(term, text) for term in terms])
     return groups
 
 
@@ -161,10 +178,12 @@ def _test(term: str, whole: str) -> _Test:
     match = _TERM.match(term)
     if match is None:
         raise RefusedError(f"'{whole}' is not a version range", code=flux.GIT_FAILED)
-    operator, numbers = match[1] or "", [_part(match[group]) for group in (2, 3, 4)]
+    operator, numbers = _SPELLINGS.get(match[1], match[1] or ""), [_part(match[group]) for group in (2, 3, 4)]
     given = next((index for index, number in enumerate(numbers) if number is None), 3)
     low: Version = (numbers[0] or 0, numbers[1] or 0, numbers[2] or 0, _pre(match[5]))
     pre = match[5] is not None
+    if given == 0 and operator in (">", "!=", "^"):
+        given = 3  # Masterminds' reading: the star is 0.0.0 here
     if operator in (">", ">=", "<", "<="):
         return _compared(operator, low, given, pre)
     kind = _Not if operator == "!=" else _Test

@@ -1,4 +1,4 @@
-"""The specs of GitRepository and Kustomization as typed values, with Flux's defaults filled in.
+"""The spec of a Kustomization as a typed value, with Flux's defaults filled in (GitRepository: `git_spec`).
 
 In: manifests as the API server shows them (so already validated by their CRDs). Out: frozen values. Raises InputError
 for what a CRD cannot check.
@@ -98,14 +98,14 @@ def kustomization(manifest: Manifest) -> KustomizationSpec:
     """Read a Kustomization."""
     namespace = str(manifest["metadata"].get("namespace") or "")
     spec: Mapping[str, Any] = manifest.get("spec") or {}
-    interval = _duration(spec, "interval", None)
+    interval = duration_of(spec, "interval", None)
     assert interval is not None
     source = spec.get("sourceRef") or {}
     post_build = spec.get("postBuild") or {}
     return KustomizationSpec(
         raw=spec,
         interval=interval,
-        retry_interval=_duration(spec, "retryInterval", interval) or interval,
+        retry_interval=duration_of(spec, "retryInterval", interval) or interval,
         timeout=_timeout(spec, interval),
         source=SourceRef(
             kind=str(source.get("kind") or ""),
@@ -136,53 +136,6 @@ def kustomization(manifest: Manifest) -> KustomizationSpec:
             for each in post_build.get("substituteFrom") or ()
         ),
         substitute={str(key): str(value) for key, value in (post_build.get("substitute") or {}).items()},
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GitRepositorySpec:
-    """A GitRepository."""
-
-    raw: Mapping[str, Any]
-    url: str
-    secret: str
-    interval: timedelta
-    timeout: timedelta
-    branch: str
-    tag: str
-    semver: str
-    ref_name: str
-    commit: str
-    ignore: str | None
-    suspend: bool
-    unsupported: tuple[str, ...]
-    """Fields that are set and that this build does not do."""
-
-
-def git_repository(manifest: Manifest) -> GitRepositorySpec:
-    """Read a GitRepository."""
-    spec: Mapping[str, Any] = manifest.get("spec") or {}
-    ref = spec.get("ref") or {}
-    chosen = any(ref.get(key) for key in ("branch", "tag", "semver", "name", "commit"))
-    unsupported = [
-        field for field in ("verify", "proxySecretRef", "include", "recurseSubmodules", "serviceAccountName") if spec.get(field)
-    ]
-    if spec.get("provider", "generic") != "generic":
-        unsupported.append("provider")
-    return GitRepositorySpec(
-        raw=spec,
-        url=str(spec.get("url") or ""),
-        secret=str((spec.get("secretRef") or {}).get("name") or ""),
-        interval=_duration(spec, "interval", None) or timedelta(minutes=1),
-        timeout=_duration(spec, "timeout", timedelta(seconds=60)) or timedelta(seconds=60),
-        branch=str(ref.get("branch") or ("" if chosen else "master")),
-        tag=str(ref.get("tag") or ""),
-        semver=str(ref.get("semver") or ""),
-        ref_name=str(ref.get("name") or ""),
-        commit=str(ref.get("commit") or ""),
-        ignore=spec.get("ignore"),
-        suspend=spec.get("suspend") is True,
-        unsupported=tuple(unsupported),
     )
 
 
@@ -218,13 +171,14 @@ def requested_at(manifest: Manifest) -> str:
 
 def _timeout(spec: Mapping[str, Any], interval: timedelta) -> timedelta:
     """Flux's GetTimeout: the interval less 30 s, never under 30 s."""
-    given = _duration(spec, "timeout", None) if spec.get("timeout") else None
+    given = duration_of(spec, "timeout", None) if spec.get("timeout") else None
     return (
         max(given if given is not None else interval - timedelta(seconds=30), timedelta(seconds=30)) if given is None else given
     )
 
 
-def _duration(spec: Mapping[str, Any], name: str, default: timedelta | None) -> timedelta | None:
+def duration_of(spec: Mapping[str, Any], name: str, default: timedelta | None) -> timedelta | None:
+    """A field that is a duration. Raises InputError."""
     text = spec.get(name)
     if text is None:
         if default is None and name == "interval":

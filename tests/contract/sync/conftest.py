@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import os
@@ -22,7 +23,6 @@ from penstock.adapters.kube.client import HttpCluster
 from penstock.controllers.manager import Manager, Options
 from penstock.model import condition as conditions
 from penstock.model import flux
-from penstock.ports.repo import Repo
 
 Manifest = dict[str, Any]
 
@@ -32,12 +32,12 @@ class LocalRepositories:
 
     def __init__(self, folder: Path, paths: Mapping[str, Path]) -> None:
         self._folder = folder
-        self._paths = paths
-        self._known: dict[str, Repo] = {}
+        self.paths = dict(paths)
+        self._known: dict[str, git.Mirror] = {}
 
-    def get(self, url: str, secret: Mapping[str, bytes]) -> Repo:
+    def get(self, url: str, secret: Mapping[str, bytes], **more: object) -> git.Mirror:
         if url not in self._known:
-            self._known[url] = git.Mirror(str(self._paths[url]), self._folder / f"{len(self._known)}", allow_local=True)
+            self._known[url] = git.Mirror(str(self.paths[url]), self._folder / f"{len(self._known)}", allow_local=True)
         return self._known[url]
 
 
@@ -179,6 +179,41 @@ class World:
                 },
             }
         )
+
+    def another(self, name: str) -> tuple[Checkout, str]:
+        """A second repository, and its URL."""
+        checkout, url = Checkout(self.folder / name), f"http://git.test/{self.namespace}-{name}.git"
+        self.repositories.paths[url] = checkout.folder
+        return checkout, url
+
+    async def secret(self, name: str, **data: bytes | str) -> None:
+        """A Secret; keys with a dot are written with two underscores."""
+        content = {
+            key.replace("__", "."): base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
+            for key, value in data.items()
+        }
+        metadata = {"name": name, "namespace": self.namespace}
+        await self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": content})
+
+    async def until_source(
+        self, holds: Callable[[Manifest, conditions.Conditions], Any], what: str, name: str = "fleet"
+    ) -> Manifest:
+        """Wait until a GitRepository's status is as it should be; the status."""
+        status: Manifest = {}
+
+        async def look() -> bool:
+            nonlocal status
+            status = await self.status(name, flux.GIT_REPOSITORY)
+            return bool(holds(status, conditions.parse(status.get("conditions"))))
+
+        await self.until(look, what)
+        return status
+
+    async def events(self, reason: str) -> list[Manifest]:
+        """The events of this namespace with a reason."""
+        resource = await self.cluster.resource("", "Event", "v1")
+        assert resource is not None
+        return [each for each in (await self.cluster.list(resource, self.namespace)).items if each["reason"] == reason]
 
     def push(self, files: Mapping[str, str | None], message: str = "change") -> str:
         """Commit, and tell the manager as a webhook would; the revision."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.model import condition as conditions
 from penstock.model import flux
 
 
@@ -31,28 +32,33 @@ async def test_every_kind_of_ref_gives_its_revision(world, namespaced, ref, show
     assert await world.until(announced, "an artifact") == shown.format(tagged=tagged, head=head)
 
 
-async def test_a_field_that_is_not_supported_is_refused_by_name_and_stalls(world, namespaced):
-    world.repo.commit({"a.yaml": namespaced("a")})
-    await world.source(recurseSubmodules=True)
+@pytest.mark.parametrize(
+    ("spec", "reason", "says", "stalled"),
+    [
+        ({"provider": "azure"}, "InvalidProviderConfiguration", "provider 'azure' is not supported", True),
+        ({"provider": "aws", "serviceAccountName": "x"}, "FeatureGateDisabled", "ObjectLevelWorkloadIdentity", True),
+        ({"provider": "github"}, "InvalidProviderConfiguration", "secretRef with github app data", True),
+        ({"secretRef": {"name": "nope"}}, "AuthenticationFailed", "/nope': not found", False),
+        ({"proxySecretRef": {"name": "nope"}}, "AuthenticationFailed", "/nope': not found", False),
+        ({"sparseCheckout": ["apps", "nope"]}, "GitOperationFailed", "sparse checkout dir 'nope' does not exist", False),
+        ({"sparseCheckout": ["../up"]}, "GitOperationFailed", "sparse checkout dir '../up' does not exist", False),
+        ({"ref": {"branch": "nope"}}, "GitOperationFailed", "branch 'nope'", False),
+        ({"include": [{"repository": {"name": "nope"}}]}, "NotFound", "could not get resource for include 'nope'", False),
+    ],
+)
+async def test_what_cannot_be_fetched_says_why_in_fluxs_words(world, namespaced, spec, reason, says, stalled):
+    world.repo.commit({"apps/a.yaml": namespaced("a")})
+    await world.source(**spec)
     await world.start()
 
     async def refused():
         ready = await world.ready("fleet", flux.GIT_REPOSITORY)
-        return ready is not None and ready.reason == "FeatureGateDisabled" and "recurseSubmodules" in ready.message
+        return ready is not None and ready.status == "False" and ready.reason == reason and says in ready.message
 
     await world.until(refused, "the refusal")
-
-
-async def test_a_source_of_a_missing_secret_says_which(world, namespaced):
-    world.repo.commit({"a.yaml": namespaced("a")})
-    await world.source(secretRef={"name": "nope"})
-    await world.start()
-
-    async def refused():
-        ready = await world.ready("fleet", flux.GIT_REPOSITORY)
-        return ready is not None and ready.reason == "AuthenticationFailed" and f"{world.namespace}/nope" in ready.message
-
-    await world.until(refused, "the refusal")
+    status = conditions.parse((await world.status("fleet", flux.GIT_REPOSITORY))["conditions"])
+    assert status.is_true(flux.STALLED) is stalled
+    assert status.is_true(flux.RECONCILING) is not stalled
 
 
 async def test_ignored_files_are_not_built(world, namespaced):

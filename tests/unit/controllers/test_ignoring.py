@@ -35,9 +35,25 @@ def seen(tree, folder=""):
     return found
 
 
-def test_built_in_excludes_and_source_ignore_files():
-    assert seen(IgnoringTree(MemoryTree(FILES), None)) == [
+def test_without_patterns_of_ones_own_the_built_in_excludes_count():
+    files = {path: content for path, content in FILES.items() if not path.endswith(".sourceignore")}
+    assert seen(IgnoringTree(MemoryTree({**files, "codeship-other.yml": b""}), None)) == [
         "app/a.yaml",
+        "app/sub/b.yaml",
+        "app/sub/deep/only-here.yaml",
+        "app/sub/keep.txt",
+        "app/sub/only-here.yaml",
+        "app/sub/x.txt",
+        "codeship-other.yml",
+        "docs/readme.md",
+    ]
+
+
+def test_a_source_ignore_file_anywhere_replaces_the_built_in_excludes_but_for_gits_own():
+    assert seen(IgnoringTree(MemoryTree(FILES), None)) == [
+        ".github/workflows/ci.yaml",
+        "app/a.yaml",
+        "app/logo.png",
         "app/sub/.sourceignore",
         "app/sub/b.yaml",
         "app/sub/deep/only-here.yaml",
@@ -48,11 +64,38 @@ def test_built_in_excludes_and_source_ignore_files():
 
 def test_the_specs_patterns_replace_the_built_in_ones_and_win():
     tree = IgnoringTree(MemoryTree(FILES), "/*\n!/app\napp/sub/deep/\n")
-    assert seen(tree) == ["app/a.yaml", "app/logo.png", "app/sub/.sourceignore", "app/sub/b.yaml", "app/sub/keep.txt"]
+    below = ["app/sub/.sourceignore", "app/sub/b.yaml", "app/sub/keep.txt", "app/sub/only-here.yaml", "app/sub/x.txt"]
+    assert seen(tree) == ["app/a.yaml", "app/logo.png", *below], "!/app comes behind *.txt, and is about the files in it"
+
+
+@pytest.mark.parametrize(
+    ("ignore", "left"),
+    [
+        ("*\n!/a/b/keep.txt", ["a/b/keep.txt"]),
+        ("/*\n!/a/b", ["a/b/keep.txt", "a/b/x.txt"]),
+        ("/a/\n!/a/b/*.txt", ["a/b/keep.txt", "a/b/x.txt", "c.txt"]),
+        ("*.txt\n!keep.txt\nb/", ["a/logo.png"]),
+        ("/", ["a/b/keep.txt", "a/b/x.txt", "a/logo.png", "c.txt"]),
+        ("//a", ["c.txt"]),
+        ("**/b", ["a/logo.png", "c.txt"]),
+        ("a/**/*.txt", ["a/logo.png", "c.txt"]),
+        ("[z-a]", ["a/b/keep.txt", "a/b/x.txt", "a/logo.png", "c.txt"]),
+        ("# only words", ["a/b/keep.txt", "a/b/x.txt", "c.txt"]),
+    ],
+)
+def test_the_last_pattern_that_is_about_a_file_or_a_folder_above_it_decides(ignore, left):
+    tree = MemoryTree({"a/b/keep.txt": b"", "a/b/x.txt": b"", "a/logo.png": b"", "c.txt": b""})
+    assert seen(IgnoringTree(tree, ignore)) == left
+
+
+def test_a_folder_in_which_nothing_is_left_is_not_there():
+    tree = IgnoringTree(MemoryTree({"a/b/x.txt": b"", "a/c/y.txt": b""}), "/a/*\n!y.txt")
+    assert tree.names("a") == ("c",)
+    assert tree.entry("a/b") is None
 
 
 def test_an_ignored_path_is_as_if_it_were_not_there():
-    tree = IgnoringTree(MemoryTree(FILES), None)
+    tree = IgnoringTree(MemoryTree({path: content for path, content in FILES.items() if "ignore" not in path}), None)
     assert tree.entry(".github/workflows/ci.yaml") is None
     with pytest.raises(FileNotFoundError):
         tree.read("app/logo.png")
@@ -82,9 +125,10 @@ def test_something_that_is_no_archive_is_refused():
 
 def test_a_folder_under_other_rules_is_another_folder():
     """Who remembers what a folder held goes by its id: rules that change must change it."""
-    plain = IgnoringTree(MemoryTree(FILES), None)
-    assert plain.entry("docs") == MemoryTree(FILES).entry("docs")
-    ruled = {IgnoringTree(MemoryTree(FILES), text).entry("docs").id for text in ("a", "b")}
-    above = MemoryTree({**FILES, ".sourceignore": b"docs/x\n"})
+    files = {path: content for path, content in FILES.items() if not path.endswith(".sourceignore")}
+    plain = IgnoringTree(MemoryTree(files), None)
+    assert plain.entry("docs") == MemoryTree(files).entry("docs")
+    ruled = {IgnoringTree(MemoryTree(files), text).entry("docs").id for text in ("a", "b")}
+    above = MemoryTree({**files, ".sourceignore": b"docs/x\n"})
     ruled.add(IgnoringTree(above, None).entry("docs").id)
     assert len(ruled | {plain.entry("docs").id}) == 4

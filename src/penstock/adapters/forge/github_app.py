@@ -1,4 +1,5 @@
-"""Tokens of a GitHub App installation. In: the App's id and private key, and the installation. Out: a token of the moment.
+"""Tokens of a GitHub App installation. In: the App's id and private key, and the installation (or whose it is). Out: a token
+of the moment.
 
     app = AppTokens(session, url="https://github.com", app="12345", installation="67890", key=pem)
     forge.connect("github", url, "octo/fleet", token=app.token)
@@ -33,6 +34,15 @@ class _Token(msgspec.Struct):
     expires_at: datetime
 
 
+class _Account(msgspec.Struct):
+    login: str = ""
+
+
+class _Installation(msgspec.Struct):
+    id: int
+    account: _Account | None = None
+
+
 class AppTokens:
     """Makes installation tokens and keeps the newest.
 
@@ -45,8 +55,9 @@ class AppTokens:
         *,
         url: str,
         app: str,
-        installation: str,
         key: bytes,
+        installation: str = "",
+        owner: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._app = app
@@ -54,19 +65,35 @@ class AppTokens:
         self._now = now
         self._held: _Token | None = None
         self._asking = asyncio.Lock()
-        self._path = f"/app/installations/{installation}/access_tokens"
+        self._installation = installation
+        self._owner = owner
         self._rest = rest.Rest(session, roots(url)[0], self._authorize, "GitHub")
 
     async def token(self) -> str:
         """A token that is good for ten more minutes at least."""
         async with self._asking:
             if self._held is None or self._held.expires_at - self._now() < _EARLY:
-                self._held = await self._rest.send("POST", self._path, _Token, {})
+                if not self._installation:
+                    self._installation = await self._installed_at()
+                path = f"/app/installations/{self._installation}/access_tokens"
+                self._held = await self._rest.send("POST", path, _Token, {})
             return self._held.token
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the newest token ends; None before there is one."""
+        return self._held.expires_at if self._held is not None else None
 
     async def credentials(self) -> Credentials:
         """The same, as git wants it."""
         return Credentials(username="x-access-token", password=await self.token())
+
+    async def _installed_at(self) -> str:
+        """The installation of this owner (a user or an organisation)."""
+        for each in await self._rest.items("/app/installations", _Installation):
+            if each.account is not None and each.account.login.lower() == self._owner.lower():
+                return str(each.id)
+        raise RefusedError(f"the GitHub App is not installed for '{self._owner}'", code="NotFound", status=404)
 
     async def _authorize(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self._assertion()}", "Accept": "application/vnd.github+json"}

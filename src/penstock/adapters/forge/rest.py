@@ -43,13 +43,15 @@ class Answer:
 
 
 @asynccontextmanager
-async def session(ca: bytes = b"") -> AsyncIterator[Session]:
-    """A pool of connections; proxies of the environment are honoured, cookies are not kept."""
+async def session(ca: bytes = b"", proxy: str = "") -> AsyncIterator[Session]:
+    """A pool of connections, through a proxy or through those of the environment; cookies are not kept."""
     timeout = aiohttp.ClientTimeout(total=30, connect=10, sock_read=20)
     context = ssl.create_default_context(cadata=ca.decode()) if ca else True
     connector = aiohttp.TCPConnector(limit=16, ssl=context)
     jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector, cookie_jar=jar, trust_env=True) as made:
+    async with aiohttp.ClientSession(
+        timeout=timeout, connector=connector, cookie_jar=jar, trust_env=not proxy, proxy=proxy or None
+    ) as made:
         # aiohttp sends a PUT or DELETE again by itself when the connection breaks before the answer. Ours have outcomes
         # (a merge is a PUT on GitHub); there is no public switch, its own test client sets the same attribute.
         made._retry_connection = False

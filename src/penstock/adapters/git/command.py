@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +27,8 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", 
 _TIDY_SECONDS = 2.0
 """Between asking git to stop (it removes its lock files then) and making it."""
 _STDERR_BYTES, _STDOUT_BYTES = 256 * 1024, 128 * 1024 * 1024
+_LEAST_MEMORY_BYTES = 4 * 1024**3
+"""Address space, most of it files that are only mapped."""
 
 _OPTIONS = (
     "core.hooksPath=/dev/null",
@@ -66,8 +69,9 @@ async def run(
     credentials: Credentials | None,
     seconds: float,
     environment: Mapping[str, str] = MappingProxyType({}),
+    largest_bytes: int = 0,
 ) -> Finished:
-    """Run git in a bare repository against one address.
+    """Run git in a bare repository against one address. `largest_bytes` limits each file that it writes; 0 is no limit.
 
     Raises TransientError(code='Timeout') after `seconds`, with the whole process group gone.
     """
@@ -82,13 +86,26 @@ async def run(
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env={**_environment(address), **dict(lent.environment), **environment},
+                env={**_environment(address, credentials), **dict(lent.environment), **environment},
                 pass_fds=lent.descriptors,
                 start_new_session=True,
             )
         except FileNotFoundError:
             raise RefusedError("the git command is not installed", "install git 2.30 or newer", code="GitMissing") from None
+        _limit(process.pid, largest_bytes)
         return await _collect(process, seconds, f"git {arguments[0]}")
+
+
+def _limit(process: int, largest_bytes: int) -> None:
+    """Let the kernel stop what grows too big, whatever the server says: a pack on the disk, an object in memory.
+
+    What git starts inherits it, and the process that writes the pack is started only once the server has answered.
+    """
+    if largest_bytes and hasattr(resource, "prlimit"):
+        memory = max(_LEAST_MEMORY_BYTES, 2 * largest_bytes)
+        with suppress(OSError, ValueError):  # it ended already
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (largest_bytes, largest_bytes))
+            resource.prlimit(process, resource.RLIMIT_AS, (memory, memory))
 
 
 async def _collect(process: asyncio.subprocess.Process, seconds: float, name: str) -> Finished:
@@ -132,8 +149,9 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
         os.killpg(process.pid, number)
 
 
-def _environment(address: Address) -> dict[str, str]:
-    passed = {name: os.environ[name] for name in (*_PASSED, *_PROXIES) if name in os.environ}
+def _environment(address: Address, credentials: Credentials | None) -> dict[str, str]:
+    wanted = _PASSED if credentials is not None and credentials.proxy else (*_PASSED, *_PROXIES)
+    passed = {name: os.environ[name] for name in wanted if name in os.environ}
     return {
         **passed,
         "LC_ALL": "C",
@@ -148,7 +166,7 @@ def _environment(address: Address) -> dict[str, str]:
 
 
 _AUTH = re.compile(
-    r"Authentication failed|could not read (Username|Password)|returned error: 40[13]|Permission denied|"
+    r"Authentication failed|could not read (Username|Password)|returned error: 40[137]|HTTP code 407|Permission denied|"
     r"Host key verification failed|HTTP Basic: Access denied|terminal prompts disabled",
     re.IGNORECASE,
 )
@@ -162,6 +180,7 @@ _BROKEN_LINE = re.compile(
     r"returned error: (429|5\d\d)|too slow|Empty reply|SSL_ERROR_SYSCALL|Connection refused",
     re.IGNORECASE,
 )
+_TOO_LARGE = re.compile(r"File too large|died of signal 25|out of memory|Out of memory|mmap failed|Cannot allocate memory")
 _CERTIFICATE = re.compile(
     r"certificate (problem|verify|verification)|verification failed|CAfile|certificate rejected", re.IGNORECASE
 )
@@ -171,6 +190,8 @@ _REDIRECT = re.compile(r"unable to update url base from redirection|returned err
 def classify(finished: Finished, what: str, credentials: Credentials | None) -> RemoteError:
     """The error for a process that failed; for reads, where git's words are all there is to go by."""
     text = finished.stderr
+    if _TOO_LARGE.search(text) or finished.code == -signal.SIGXFSZ:
+        return RefusedError(f"{what}: more than may be brought at once", "raise the limit of bytes", code="TooLarge")
     said = plain(_telling(text), secrets=credentials.secrets() if credentials else ())
     message = f"{what}: {said}" if said else f"{what}: git ended with {finished.code}"
     status = re.search(r"returned error: (\d{3})", text)

@@ -2,7 +2,8 @@
 
 A password is never in an argument, the environment, a URL or a config file: it sits in an anonymous memory file whose
 descriptor git and its helpers inherit, and the helper is bound to the remote's own origin, so a redirect to another host
-asks nobody. Only ssh keys touch a disk (ssh closes inherited descriptors): a 0600 file in a 0700 folder, removed after.
+asks nobody. Only ssh keys (and their passphrases) touch a disk (ssh closes inherited descriptors): 0600 files in a 0700
+folder, removed after.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,9 @@ class Credentials:
     bearer: str = field(default="", repr=False)
     """A token for `Authorization: Bearer`; redirects are not followed with it."""
     ssh_key: bytes = field(default=b"", repr=False)
-    """A private key in OpenSSH or PEM form, without passphrase."""
+    """A private key in OpenSSH or PEM form."""
+    passphrase: str = field(default="", repr=False)
+    """Of the private key."""
     known_hosts: bytes = field(default=b"", repr=False)
     """Accepted host keys; without any, the user's own known_hosts is asked, strictly."""
     ca: bytes = field(default=b"", repr=False)
@@ -34,10 +38,13 @@ class Credentials:
     certificate: bytes = field(default=b"", repr=False)
     """PEM client certificate (TLS both ways), with `certificate_key`."""
     certificate_key: bytes = field(default=b"", repr=False)
+    proxy: str = field(default="", repr=False)
+    """The proxy to go through, with its user name and password in it; the environment's do not count then."""
 
     def secrets(self) -> tuple[str, ...]:
         """Strings that must not appear in any output."""
-        return tuple(secret for secret in (self.password, self.bearer) if secret)
+        proxy = unquote(urlsplit(self.proxy).password or "")
+        return tuple(secret for secret in (self.password, self.bearer, self.passphrase, proxy) if secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +73,15 @@ def grant(credentials: Credentials | None, origin: str, scheme: str) -> Iterator
                 answer = f"username={_line(held.username or 'git')}\npassword={_line(held.password)}\n"
                 descriptors.append(stack.enter_context(_memory(answer.encode())))
                 options.append(f'credential.{origin}.helper=!f() {{ test "$1" = get && cat /dev/fd/{descriptors[-1]}; }}; f')
+            if held.proxy:
+                lines = f'[http]\n\tproxy = "{_quoted(held.proxy)}"\n'
+                descriptors.append(stack.enter_context(_memory(lines.encode())))
+                options.append(f"include.path=/dev/fd/{descriptors[-1]}")
             for variable, content in _tls_files(held):
                 descriptors.append(stack.enter_context(_memory(content)))
                 environment.append((variable, f"/dev/fd/{descriptors[-1]}"))
         if scheme == "ssh":
-            environment.append(("GIT_SSH_COMMAND", stack.enter_context(_ssh_command(held))))
+            environment += stack.enter_context(_ssh(held))
         yield Grant(options=tuple(options), environment=tuple(environment), descriptors=tuple(descriptors))
 
 
@@ -97,23 +108,40 @@ def _memory(content: bytes) -> Iterator[int]:
 
 
 @contextmanager
-def _ssh_command(held: Credentials) -> Iterator[str]:
-    command = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=15"]
-    command += ["-o", "ForwardAgent=no", "-o", "PermitLocalCommand=no"]
-    with tempfile.TemporaryDirectory(prefix="penstock-ssh-") as folder:  # mkdtemp: mode 0700
+def _ssh(held: Credentials) -> Iterator[list[tuple[str, str]]]:
+    """The environment in which git starts an ssh that knows this key and these hosts, and asks nobody anything."""
+    command = ["ssh", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=15"]
+    command += ["-o", "ForwardAgent=no", "-o", "PermitLocalCommand=no", "-o", "ControlPath=none"]
+    environment: list[tuple[str, str]] = []
+    with tempfile.TemporaryDirectory(prefix="penstock-ssh-") as name:  # mkdtemp: mode 0700
+        folder = Path(name)
         if held.ssh_key:
-            key = Path(folder) / "identity"
+            key = folder / "identity"
             _write_private(key, held.ssh_key if held.ssh_key.endswith(b"\n") else held.ssh_key + b"\n")
-            command += ["-F", "none", "-o", "IdentitiesOnly=yes", "-i", str(key)]
+            command += ["-F", "none", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-i", str(key)]
         if held.known_hosts:
-            hosts = Path(folder) / "known_hosts"
+            hosts = folder / "known_hosts"
             _write_private(hosts, held.known_hosts)
             command += ["-o", f"UserKnownHostsFile={hosts}", "-o", "GlobalKnownHostsFile=none"]
-        yield shlex.join(command)
+        if held.ssh_key and held.passphrase:
+            environment += _asked(folder, held.passphrase)
+            # A batch mode does not even ask for the passphrase; these are all the other questions there are.
+            command += ["-o", "NumberOfPasswordPrompts=1", "-o", "PreferredAuthentications=publickey"]
+        else:
+            command += ["-o", "BatchMode=yes"]
+        yield [*environment, ("GIT_SSH_COMMAND", shlex.join(command))]
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def _asked(folder: Path, passphrase: str) -> list[tuple[str, str]]:
+    """A program that answers with the passphrase: ssh closes the descriptors it inherits, so it stands beside the key."""
+    _write_private(folder / "passphrase", passphrase.encode())
+    program = folder / "askpass"
+    _write_private(program, f"#!/bin/sh\nexec cat {shlex.quote(str(folder / 'passphrase'))}\n".encode(), 0o700)
+    return [("SSH_ASKPASS", str(program)), ("SSH_ASKPASS_REQUIRE", "force"), ("DISPLAY", "none")]
+
+
+def _write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
 

@@ -65,7 +65,9 @@ class Rewrite:
 class Mirror(Reader):
     """One remote, mirrored in one bare repository; one task at a time fetches or pushes, reading needs no lock.
 
-    `branches` limits what is fetched to these names (none: all). `timeout` bounds one git process in seconds.
+    `branches` (short names) and `refs` (full ones) limit what is fetched to these, and with `history=False` to their tips: what came before
+    the first fetch stays with the remote, what comes after it is brought whole, so that a rewrite is still told from a step
+    forward. `timeout` bounds one git process in seconds, `largest_bytes` what a fetch may bring (0: no limit).
     """
 
     prefixes = ("", "refs/heads/", "refs/tags/")
@@ -77,13 +79,18 @@ class Mirror(Reader):
         *,
         credentials: CredentialSource = None,
         branches: Iterable[str] = (),
+        refs: Iterable[str] = (),
+        history: bool = True,
         timeout: float = 60.0,
+        largest_bytes: int = 0,
         allow_local: bool = False,
     ) -> None:
         self.address = parse_address(url, allow_local=allow_local)
         self._credentials = credentials if credentials is not None else self.address.credentials
-        self._only = tuple(_branch_ref(name) for name in branches)
+        self._only = (*(_branch_ref(name) for name in branches), *(_full_ref(name) for name in refs))
+        self._history = history or not self._only
         self._timeout = timeout
+        self._largest_bytes = largest_bytes
         self._folder = folder
         self._lock = asyncio.Lock()
         self._held: Credentials | None = None
@@ -112,7 +119,7 @@ class Mirror(Reader):
                 if not await self._sound():
                     self._start_anew()
             try:
-                await self._fetch()
+                await self._fetch_renewed()
             except (RefusedError, TransientError) as error:
                 # What failed may be our copy, not the remote: damaged by a full disk or a lost power line.
                 if error.code not in ("CorruptObjects", "GitFailed") or not self._may_check() or await self._sound():
@@ -120,8 +127,19 @@ class Mirror(Reader):
                 self._start_anew()
                 await self._fetch()
 
+    async def _fetch_renewed(self) -> None:
+        """Fetch; credentials that can be renewed are, once, when they are refused."""
+        try:
+            await self._fetch()
+        except RefusedError as error:
+            renew = getattr(self._credentials, "renew", None)
+            if error.code != "AuthenticationFailed" or renew is None:
+                raise
+            renew()
+            await self._fetch()
+
     async def _fetch(self) -> None:
-        remote = await self._remote_refs()
+        remote = await self._remote_refs(() if self._history else self._only)
         if remote == self._local_refs():
             self.rewrites = ()
             return
@@ -133,6 +151,17 @@ class Mirror(Reader):
                 self._move(name, None)
         self.rewrites = self._keep_rewritten(before)
         await self._tidy()
+
+    async def is_empty(self) -> bool:
+        """Whether the remote has no ref at all."""
+        finished = await self._git_run("ls-remote", "--refs", "--end-of-options", self.url)
+        self._require(finished, f"reading the refs of {self.url}")
+        return not finished.stdout
+
+    def keep(self, commit: CommitId) -> None:
+        """Keep a commit, whatever becomes of the refs that lead to it."""
+        if commit in self._git:
+            self._git.references.create(f"{_KEEP}{commit}", pygit2.Oid(hex=commit), force=True)
 
     async def remote_head(self) -> str | None:
         """The short name of the remote's default branch."""
@@ -306,8 +335,11 @@ class Mirror(Reader):
             raise
 
     async def _download(self, refspecs: Iterable[str]) -> None:
-        options = ("--quiet", "--prune", "--no-tags", "--force", "--no-write-fetch-head", "--no-recurse-submodules", "--atomic")
-        finished = await self._git_run("fetch", *options, "--end-of-options", self.url, *refspecs)
+        options = ["--quiet", "--prune", "--no-tags", "--force", "--no-write-fetch-head", "--no-recurse-submodules", "--atomic"]
+        if not self._history and not self._local_refs():
+            options.append("--depth=1")
+        arguments = ("fetch", *options, "--end-of-options", self.url, *refspecs)
+        finished = await self._git_run(*arguments, largest_bytes=self._largest_bytes)
         self._require(finished, f"fetching {self.url}")
 
     async def _download_ref(self, name: str) -> None:
@@ -321,7 +353,8 @@ class Mirror(Reader):
         wanted = tuple(names)
         few = self._crowded and not any(name.startswith("refs/notes/") for name in wanted)
         asked = ("--heads", "--tags") if few else ()
-        finished = await self._git_run("ls-remote", "--refs", *asked, "--end-of-options", self.url)
+        patterns = () if self._history else wanted
+        finished = await self._git_run("ls-remote", "--refs", *asked, "--end-of-options", self.url, *patterns)
         self._require(finished, f"reading the refs of {self.url}")
         if not finished.stdout and self.address.scheme in ("http", "https"):
             await self._spoke_git()
@@ -357,6 +390,8 @@ class Mirror(Reader):
             )
 
     def _patterns(self) -> tuple[str, ...]:
+        if not self._history:
+            return self._only
         return (*self._only, *(f"{prefix}*" for prefix in _WATCHED[1 if self._only else 0 :]))
 
     def _refspecs(self, remote: Mapping[str, CommitId]) -> tuple[str, ...]:
@@ -364,7 +399,7 @@ class Mirror(Reader):
         return tuple(f"+{pattern}:{pattern}" for pattern in self._patterns() if "*" in pattern or pattern in remote)
 
     def _mirrored(self, name: str) -> bool:
-        if self._only and name.startswith("refs/heads/"):
+        if not self._history or (self._only and name.startswith("refs/heads/")):
             return name in self._only
         return name.startswith(_WATCHED)
 
@@ -397,7 +432,11 @@ class Mirror(Reader):
         return commit in tips or (len(tips) <= _COMPARED and any(self._git.descendant_of(tip, commit) for tip in sorted(tips)))
 
     async def _git_run(
-        self, *arguments: str, seconds: float = 0.0, environment: Mapping[str, str] = MappingProxyType({})
+        self,
+        *arguments: str,
+        seconds: float = 0.0,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        largest_bytes: int = 0,
     ) -> command.Finished:
         self._held = await self._credentials() if callable(self._credentials) else self._credentials
         return await command.run(
@@ -407,6 +446,7 @@ class Mirror(Reader):
             credentials=self._held,
             seconds=seconds or self._timeout,
             environment=environment,
+            largest_bytes=largest_bytes,
         )
 
     def _require(self, finished: command.Finished, what: str) -> None:
@@ -424,6 +464,12 @@ def _branch_ref(name: str) -> str:
     if name.startswith("-") or not pygit2.reference_is_valid_name(f"refs/heads/{name}"):
         raise RefusedError(f"{plain(name)!r} is not a branch name", code="InvalidRef")
     return f"refs/heads/{name}"
+
+
+def _full_ref(name: str) -> str:
+    if not name.startswith("refs/") or not pygit2.reference_is_valid_name(name):
+        raise RefusedError(f"{plain(name)!r} is not the full name of a ref", code="InvalidRef")
+    return name
 
 
 def _note_ref(ref: str) -> str:

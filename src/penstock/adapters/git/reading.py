@@ -101,6 +101,18 @@ class Reader:
                 found[name.removeprefix("refs/tags/")] = commit
         return found
 
+    def raw(self, name: str) -> bytes:
+        """An object as it stands in the database. Raises RefusedError when it is not here."""
+        return self._store.blob(name)
+
+    def annotated(self, tag: str) -> str | None:
+        """The id of the tag object of a tag (short name); None when it has none, or does not exist."""
+        try:
+            target = str(self._git.lookup_reference(f"refs/tags/{tag}").target)
+        except (KeyError, ValueError):
+            return None
+        return target if isinstance(self._git.get(target), pygit2.Tag) else None
+
     def note(self, ref: str, commit: CommitId) -> str | None:
         try:
             return str(self._git.lookup_note(commit, f"refs/notes/{ref}").message)
