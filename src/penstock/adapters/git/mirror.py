@@ -65,9 +65,9 @@ class Rewrite:
 class Mirror(Reader):
     """One remote, mirrored in one bare repository; one task at a time fetches or pushes, reading needs no lock.
 
-    `branches` (short names) and `refs` (full ones) limit what is fetched to these, and with `history=False` to their tips: what came before
-    the first fetch stays with the remote, what comes after it is brought whole, so that a rewrite is still told from a step
-    forward. `timeout` bounds one git process in seconds, `largest_bytes` what a fetch may bring (0: no limit).
+    `branches` (short names) and `refs` (full ones) limit what is fetched to these, and with `history=False` to their tips:
+    what came before the first fetch stays with the remote, what comes after it is brought whole, so that a rewrite is still
+    told from a step forward. `timeout` bounds one git process in seconds, `largest_bytes` what a fetch may bring (0: no limit).
     """
 
     prefixes = ("", "refs/heads/", "refs/tags/")
