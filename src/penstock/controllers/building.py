@@ -20,6 +20,7 @@ from penstock.apply.marks import Owner
 from penstock.apply.planning import Desired
 from penstock.controllers.gitrepository import decoded
 from penstock.controllers.specs import Key, KustomizationSpec
+from penstock.decrypt.opening import Opener
 from penstock.model import flux
 from penstock.model.errors import InputError, Problem
 from penstock.model.rendered import Rendered
@@ -32,7 +33,14 @@ class Build(Protocol):
     """The render stage's door for Flux specs."""
 
     def __call__(
-        self, tree: Tree, spec: Mapping[str, Any], *, name: str, namespace: str, variables: Mapping[str, str] | None
+        self,
+        tree: Tree,
+        spec: Mapping[str, Any],
+        *,
+        name: str,
+        namespace: str,
+        variables: Mapping[str, str] | None,
+        decrypt: Opener | None = None,
     ) -> Rendered:
         """Raises InputError with every problem."""
 
@@ -45,6 +53,9 @@ class Built:
     """What it was built from, apart from the tree."""
     rendered: Rendered
     desired: tuple[Desired, ...]
+    digest: str = ""
+    """Of the build as whoever has no keys makes it: what a promotion compares, and nothing that a guess at a secret could
+    be checked against."""
 
 
 class Builder:
@@ -59,15 +70,21 @@ class Builder:
         self._one_at_a_time = asyncio.Lock()
 
     async def built(
-        self, tree: Tree, spec: KustomizationSpec, name: Key, variables: Mapping[str, str] | None, last: Built | None
+        self,
+        tree: Tree,
+        spec: KustomizationSpec,
+        name: Key,
+        variables: Mapping[str, str] | None,
+        last: Built | None,
+        decrypt: Opener | None = None,
     ) -> Built:
         """The build of a Kustomization; `last` when nothing that it read changed. Raises InputError."""
-        parts = [spec.raw, name, variables]
+        parts = [spec.raw, name, variables, decrypt.id if decrypt is not None else ""]
         key = hashlib.blake2b(msgspec.json.encode(parts, order="sorted"), digest_size=16).hexdigest()
         if last is not None and last.key == key and unchanged(tree, last.rendered):
             return last
         async with self._one_at_a_time:
-            return await asyncio.to_thread(_built, self._build, tree, spec, name, variables, key)
+            return await asyncio.to_thread(_built, self._build, tree, spec, name, variables, key, decrypt)
 
 
 def unchanged(tree: Tree, rendered: Rendered) -> bool:
@@ -81,16 +98,39 @@ def unchanged(tree: Tree, rendered: Rendered) -> bool:
     return True
 
 
-def _built(build: Build, tree: Tree, spec: KustomizationSpec, name: Key, variables: Mapping[str, str] | None, key: str) -> Built:
+def _built(
+    build: Build,
+    tree: Tree,
+    spec: KustomizationSpec,
+    name: Key,
+    variables: Mapping[str, str] | None,
+    key: str,
+    decrypt: Opener | None,
+) -> Built:
     namespace, own_name = name
-    rendered = build(tree, spec.raw, name=own_name, namespace=namespace, variables=variables)
+    if decrypt is None:
+        rendered = build(tree, spec.raw, name=own_name, namespace=namespace, variables=variables)
+        digest = rendered.digest
+    else:
+        rendered = build(tree, spec.raw, name=own_name, namespace=namespace, variables=variables, decrypt=decrypt)
+        digest = _sealed_digest(build, tree, spec, name, variables) or rendered.digest
     if incomplete := _incomplete(rendered):
         raise InputError(incomplete)
     desired = planning.desired(rendered, Owner(own_name, namespace))
     problems = [*_encrypted(desired), *_doubled(desired)]
     if problems:
         raise InputError(problems)
-    return Built(key=key, rendered=rendered, desired=desired)
+    return Built(key=key, rendered=rendered, desired=desired, digest=digest)
+
+
+def _sealed_digest(
+    build: Build, tree: Tree, spec: KustomizationSpec, name: Key, variables: Mapping[str, str] | None
+) -> str | None:
+    """None when it does not build without keys: nobody else can build it then either."""
+    try:
+        return build(tree, spec.raw, name=name[1], namespace=name[0], variables=variables).digest
+    except InputError:
+        return None
 
 
 def _incomplete(rendered: Rendered) -> list[Problem]:

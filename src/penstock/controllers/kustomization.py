@@ -26,6 +26,7 @@ from penstock.apply.planning import Change, LiveObject, Plan
 from penstock.controllers import building, dependencies, finalizing, history, specs, waiting
 from penstock.controllers.acting import Site, Sites, UnusableError
 from penstock.controllers.building import Builder, Built
+from penstock.controllers.decrypting import Openers
 from penstock.controllers.executing import Executed, Executor
 from penstock.controllers.gitrepository import Source, Sources
 from penstock.controllers.pruning import Pruned, Pruner
@@ -124,6 +125,7 @@ class KustomizationReconciler:
     cel: Evaluator
     events: Events
     builder: Builder
+    openers: Openers
     slots: asyncio.Semaphore
     claims: Claims
     no_cross_namespace_refs: bool = False
@@ -286,13 +288,14 @@ class _Pass:
         reader = self.about.cluster if site.remote else site.cluster
         try:
             variables = await building.variables(reader, self.spec, self.owner.namespace)
-            built = await self.about.builder.built(source.tree, self.spec, key, variables, self.memory.built)
+            decrypt = await self.about.openers.opener(self.spec, self.owner.namespace, specs.annotations_of(self.manifest))
+            built = await self.about.builder.built(source.tree, self.spec, key, variables, self.memory.built, decrypt)
         except InputError as error:
             self.attempted = True
             raise FailedError(error.what, code=flux.BUILD_FAILED) from None
         self.attempted = True
         self.memory.built = built
-        self.digest = built.rendered.digest
+        self.digest = built.digest
         return built
 
     # plan

@@ -24,6 +24,7 @@ from penstock.apply.marks import Owner
 from penstock.controllers import artifacts, building, gitrepository, specs, watching
 from penstock.controllers.acting import Sites, UnusableError, kubeconfig_key
 from penstock.controllers.artifacts import Storage
+from penstock.controllers.decrypting import Openers
 from penstock.controllers.gitrepository import GitReconciler, Source, Sources
 from penstock.controllers.kustomization import KustomizationReconciler, Memory, Result
 from penstock.controllers.live import LiveView
@@ -66,6 +67,8 @@ class Options:
     no_cross_namespace_refs: bool = False
     additive_ready_expr: bool = False
     """Flux's gate AdditiveCELDependencyCheck: a readyExpr comes on top of the built-in check."""
+    sops_age_secret: Key | None = None
+    """Namespace and name of a Secret with age keys for Kustomizations that name none (Flux's --sops-age-secret)."""
     watch_configs: bool = True
     """Wake Kustomizations when a ConfigMap or Secret they use and that is labelled for it changes."""
     prune_guard: bool = True
@@ -174,6 +177,7 @@ class Manager:
         self._view = LiveView(cluster, clock, self._touched)
         self._remotes = Remotes(clock, self._touched)
         self._cel = Evaluator()
+        self._openers = Openers(cluster, self.options.sops_age_secret)
         self._git_watcher: Watcher | None = None
         self._watcher: Watcher | None = None
         self._git: GitReconciler | None = None
@@ -318,6 +322,7 @@ class Manager:
             cel=self._cel,
             events=self._events,
             builder=self._builder,
+            openers=self._openers,
             slots=asyncio.Semaphore(self.options.concurrent),
             claims=self._claimed,
             no_cross_namespace_refs=self.options.no_cross_namespace_refs,
@@ -507,7 +512,8 @@ class Manager:
             if not spec.suspend and _source_key(manifest) == _source_key(self._seen[(owner.namespace, owner.name)]):
                 with contextlib.suppress(PenstockError):
                     variables = await building.variables(self._cluster, spec, key[0])
-                    actor.memory.built = await self._builder.built(source.tree, spec, key, variables, actor.memory.built)
+                    decrypt = await self._openers.opener(spec, key[0], specs.annotations_of(manifest))
+                    actor.memory.built = await self._builder.built(source.tree, spec, key, variables, actor.memory.built, decrypt)
             if actor.memory.built is not None:
                 wanted |= sought & {each.id for each in actor.memory.built.desired}
         return wanted
@@ -578,6 +584,7 @@ _ASKING = (
     flux.PRUNE_CONSENT,
     flux.PRUNE_GUARD,
     flux.DRIFT,
+    flux.SOPS_MAC,
     flux.HISTORY_GUARD,
     flux.HISTORY_CONSENT,
 )

@@ -43,6 +43,8 @@ HISTORY_GUARD: Final = "penstock.dev/history-guard"
 """Ours: 'hold' on a GitRepository keeps what is announced when the history of its branch or tag is rewritten."""
 HISTORY_CONSENT: Final = "penstock.dev/history-consent"
 """Ours: on a GitRepository, the commit that a person agrees to follow after a rewrite."""
+SOPS_MAC: Final = "penstock.dev/sops-mac"
+"""Ours: 'ignored' on a Kustomization takes encrypted files whose MAC is not that of their content, as Flux does."""
 FORCE_PROTECTED: Final = "penstock.dev/force-protected"
 """Ours: 'enabled' on an object of a kind that holds data lets force recreate it."""
 

@@ -254,10 +254,14 @@ class Build:
         entry = self.loader.tree.entry(real)
         assert entry is not None
         if self.cache is not None and entry.id:
-            documents = self.cache.documents(entry.id, real, self.options.leniency, lambda: self.loader.content(real, entry))
+            # what is parsed depends on the keys too
+            blob = f"{entry.id} {self.loader.decrypt.id}" if self.loader.decrypt is not None else entry.id
+            documents = self.cache.documents(
+                blob, real, self.options.leniency, lambda: self.loader.opened(real, self.loader.content(real, entry))
+            )
             resources = objects.from_documents(documents, own=False)
         else:
-            documents = reading.load_all(self.loader.content(real, entry), real, self.options.leniency)
+            documents = reading.load_all(self.loader.opened(real, self.loader.content(real, entry)), real, self.options.leniency)
             resources = objects.from_documents(documents)
         for document in documents:
             for warning in document.warnings:
@@ -344,11 +348,28 @@ class Build:
 
     # -- generators ----------------------------------------------------------------------------------------------------
 
-    def reader(self, layer: Layer) -> Callable[[str], bytes]:
-        """Reads a file that the layer's kustomization names."""
+    def reader(self, layer: Layer, *, sealed: bool = False) -> Callable[[str], bytes]:
+        """Reads a file that the layer's kustomization names. sealed: as it stands in the tree."""
 
         def read(path: str) -> bytes:
-            return self.loader.file(layer.root, path)[1]
+            real, data = self.loader.file(layer.root, path)
+            return data if sealed else self.loader.opened(real, data)
+
+        return read
+
+    def secret_reader(self, layer: Layer, entry: dict[str, Any]) -> Callable[[str], bytes]:
+        """Reads the sources of a secretGenerator entry; what they are is told by the key, for env files by the path."""
+        names = {path: f"{path}.env" for path in (*(entry.get("envs") or ()), entry.get("env")) if path}
+        for source in entry.get("files") or ():
+            try:
+                key, path = generating.file_source(source)
+            except generating.GenerateError:
+                continue
+            names[path] = key
+
+        def read(path: str) -> bytes:
+            real, data = self.loader.file(layer.root, path)
+            return data if self.loader.decrypt is None else self.loader.decrypt.content(real, data, names.get(path, path))
 
         return read
 
@@ -369,7 +390,10 @@ class Build:
                 entry = {**entry, "options": generating.merged_options(entry.get("options"), common)}
                 place = layer.kustomization.place(name, index)
                 try:
-                    value = make(entry, self.reader(layer), checked=not self.options.leniency.unchecked_data)
+                    # a ConfigMap is nobody's place for what was encrypted
+                    secret = name == "secretGenerator"
+                    read = self.secret_reader(layer, entry) if secret else self.reader(layer, sealed=True)
+                    value = make(entry, read, checked=not self.options.leniency.unchecked_data)
                     wants_hash = not (entry["options"] or {}).get("disableNameSuffixHash")
                     resource = Resource(value, place=place, needs_hash=wants_hash, behavior=entry.get("behavior") or "")
                     if layer.origin is not None:
@@ -387,7 +411,9 @@ class Build:
                 if configured.kind not in plugins.GENERATORS:
                     raise plugins.PluginError(f"plugin {self.ids.original(configured)} not a generator")
                 checked = not self.options.leniency.unchecked_data
-                made = plugins.generate(configured, config, self.reader(layer), checked=checked)
+                secret = configured.kind == "SecretGenerator"
+                read = self.secret_reader(layer, config) if secret else self.reader(layer, sealed=True)
+                made = plugins.generate(configured, config, read, checked=checked)
                 for resource in made:
                     resource.place = place
                 origins.add_origins(made, origins.read_origin(configured) if layer.origin is not None else None)

@@ -6,11 +6,14 @@ the order of the input as Flux builds them, after postBuild substitution and com
 
 from __future__ import annotations
 
+import base64
+import binascii
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from penstock.model import flux
 from penstock.model.errors import InputError, Place, Problem
 from penstock.model.rendered import Rendered
 from penstock.model.tree import Tree
@@ -18,7 +21,7 @@ from penstock.render import engine, kustomization, loading, substituting
 from penstock.render.accumulating import Build, Layer
 from penstock.render.caching import Cache
 from penstock.render.kustomization import Kustomization
-from penstock.render.loading import Loader, LoadError
+from penstock.render.loading import Decrypt, Loader, LoadError
 from penstock.render.options import Options
 from penstock.render.origins import OriginNote
 from penstock.render.resources import Resource
@@ -41,20 +44,24 @@ def flux_build(
     strict: bool = True,
     options: Options = _OPTIONS,
     cache: Cache | None = None,
+    decrypt: Decrypt | None = None,
 ) -> Rendered:
     """Build `spec.path` of the tree the way Flux does.
 
     `variables` are the values of postBuild (substituteFrom and substitute together), which the caller reads; with None
-    only `spec.postBuild.substitute` is used. `strict` makes a variable that is not set an error, as Flux does since 2.9.
+    only `spec.postBuild.substitute` is used. `decrypt` opens encrypted files as they are read, and encrypted entries of
+    Secrets; without it they stay as they are. `strict` makes a variable that is not set an error, as Flux does since 2.9.
     Raises InputError with every problem.
     """
 
     def make() -> Rendered:
-        return _build(tree, spec, name, namespace, variables, strict, options, cache)[1]
+        return _build(tree, spec, name, namespace, variables, strict, options, cache, decrypt=decrypt)[1]
 
     if cache is None:
         return make()
-    key = ("flux", namespace, name, emitting.emit(_plain(spec)), tuple(sorted((variables or {}).items())), strict, options)
+    keys = decrypt.id if decrypt is not None else ""
+    values = tuple(sorted((variables or {}).items()))
+    key = ("flux", namespace, name, emitting.emit(_plain(spec)), values, strict, options, keys)
     return cache.build(key, tree, make)
 
 
@@ -84,9 +91,10 @@ def _build(
     options: Options,
     cache: Cache | None,
     recorder: Recorder | None = None,
+    decrypt: Decrypt | None = None,
 ) -> tuple[list[Resource], Rendered]:
     owner = Place(path=f"Kustomization/{namespace}/{name}")
-    work = Build(Loader(tree, options.restriction), options, cache)
+    work = Build(Loader(tree, options.restriction, decrypt=decrypt), options, cache)
     work.recorder = recorder
     layer = _open(work, spec, owner)
     if layer is None:
@@ -94,6 +102,8 @@ def _build(
     else:
         resources = engine.run(work, layer)
     resources = [resource for resource in resources if not _is_kustomize_file(resource)]
+    if decrypt is not None:
+        _open_entries(resources, decrypt)
     with work.recorded(resources, "postBuild", owner):
         _substitute(work, resources, spec, variables, strict, owner)
     with work.recorded(resources, "commonMetadata", owner):
@@ -319,6 +329,34 @@ def _substitute_one(resource: Resource, text: str, substitute: Callable[[str], s
     resource.value = composing.copied(document.value)
     resource.touched("postBuild substitution")
     return None
+
+
+def _open_entries(resources: list[Resource], decrypt: Decrypt) -> None:
+    """Entries of Secrets that hold a whole encrypted file, as Flux opens them. Raises InputError with all problems."""
+    problems: list[Problem] = []
+    for resource in resources:
+        data = resource.value.get("data")
+        if resource.kind != "Secret" or not isinstance(data, dict) or _decryption_is_off(resource):
+            continue
+        place = resource.place or (resource.document.place() if resource.document is not None else None)
+        for key, text in list(data.items()):
+            try:
+                content = base64.b64decode(str(text), validate=False)
+                found = decrypt.content(place.path if place is not None else "", content, str(key))
+            except binascii.Error:
+                continue
+            except InputError as error:
+                what = f"failed to decrypt Secret field '{key}': {error.problems[0].what}"
+                problems.append(Problem(what=what, where=place, hint=error.problems[0].hint, code=error.code))
+                continue
+            if found is not content:
+                data[key] = base64.b64encode(found).decode()
+    if problems:
+        raise InputError(problems)
+
+
+def _decryption_is_off(resource: Resource) -> bool:
+    return resource.texts("annotations").get(flux.DECRYPT, "").lower() == "disabled"
 
 
 def _common_metadata(resources: list[Resource], spec: Mapping[str, Any], note: str) -> None:

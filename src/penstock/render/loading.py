@@ -10,7 +10,7 @@ import hashlib
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from penstock.model.tree import Entry, Tree
 from penstock.yamldoc import reading
@@ -32,6 +32,18 @@ class LoadError(Exception):
         self.hint = hint
 
 
+class Decrypt(Protocol):
+    """Opens encrypted files; equal bytes and an equal `id` always give equal bytes. Raises InputError."""
+
+    id: str
+
+    def manifest(self, path: str, data: bytes) -> bytes:
+        """A file of objects or of patches."""
+
+    def content(self, path: str, data: bytes, name: str) -> bytes:
+        """A file that becomes the content of a Secret under a name."""
+
+
 @dataclass(slots=True)
 class Loader:
     """Access to one tree for one build."""
@@ -39,6 +51,7 @@ class Loader:
     tree: Tree
     restriction: Restriction = "rootOnly"
     inputs: dict[str, str] = field(default_factory=dict)
+    decrypt: Decrypt | None = None
     _directories: dict[str, str] = field(default_factory=dict)
     """Directories as written -> real path in the tree."""
 
@@ -114,6 +127,10 @@ class Loader:
         if entry.kind == "directory":
             raise LoadError(f"'{path}' must resolve to a file", "NotAFile")
         return real, self.content(real, entry)
+
+    def opened(self, real: str, data: bytes) -> bytes:
+        """A file of objects or patches, decrypted where there are keys."""
+        return self.decrypt.manifest(real, data) if self.decrypt is not None else data
 
     def find(self, root: str, path: str) -> tuple[str, Entry | None]:
         """What a path of the kustomization in `root` leads to, the load restriction applied to files."""
