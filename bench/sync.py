@@ -242,8 +242,8 @@ async def flux_model(bench: Bench, tree_commit: str, name: str) -> None:
                         group.create_task(one(wanted))
 
 
-async def ready(bench: Bench, revision: str) -> None:
-    """Wait until the Kustomization is Ready at a revision, by watch, so that waiting costs no requests."""
+async def ready(bench: Bench, revision: str, count: int = 1) -> None:
+    """Wait until so many Kustomizations are Ready at a revision, by watch, so that waiting costs no requests."""
     kind = await bench.cluster.resource(flux.KUSTOMIZE_GROUP, flux.KUSTOMIZATION)
     assert kind is not None
     listed = await bench.cluster.list(kind, NAMESPACE)
@@ -252,11 +252,14 @@ async def ready(bench: Bench, revision: str) -> None:
         applied = (manifest.get("status") or {}).get("lastAppliedRevision", "")
         return bool(applied.endswith(revision) and conditions_of(manifest).is_true(flux.READY))
 
-    if any(done(item) for item in listed.items):
+    found = {item["metadata"]["name"] for item in listed.items if done(item)}
+    if len(found) >= count:
         return
     async for event in bench.cluster.watch(kind, NAMESPACE, resource_version=listed.resource_version):
         if event.kind == "MODIFIED" and done(event.object):
-            return
+            found.add(event.object["metadata"]["name"])
+            if len(found) >= count:
+                return
 
 
 async def penstock_steps(bench: Bench, commit: str) -> None:
@@ -315,7 +318,7 @@ async def many(bench: Bench, count: int) -> None:
             (folder / f"{number}.yaml").write_text(
                 f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: k{index:04d}-{number}, namespace: many}}\ndata: {{v: '1'}}\n"
             )
-    bench.commit("many")
+    commit = bench.commit("many")
     bench.push()
     source, one = sync_objects()
     objects = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "many"}}, source]
@@ -332,16 +335,10 @@ async def many(bench: Bench, count: int) -> None:
     manager = Manager(
         bench.cluster, repositories=repositories, clock=SystemClock(), options=Options(artifacts=bench.folder / "artifacts")
     )
-    kind = await bench.cluster.resource(flux.KUSTOMIZE_GROUP, flux.KUSTOMIZATION)
-    assert kind is not None
     task = asyncio.create_task(manager.run())
     try:
         async with bench.step(f"{count} Kustomizations to Ready"):
-            while True:
-                await asyncio.sleep(0.5)
-                known = (await bench.cluster.list(kind, NAMESPACE)).items
-                if sum(conditions_of(item).is_true(flux.READY) for item in known) >= count:
-                    break
+            await ready(bench, commit, count)
         await idle(manager)
         async with bench.step(f"no-op pass of all {count}"):
             for index in range(count):

@@ -18,6 +18,33 @@ from penstock.model.resource import Manifest
 VARIABLES = ("self", "dep")
 
 
+class Dependants:
+    """Who depends on whom: asked at every change of every Kustomization, so it is kept and not looked for."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[Key, tuple[Key, ...]] = {}
+        self._by_dependency: dict[Key, set[Key]] = {}
+
+    def put(self, key: Key, manifest: Manifest | None) -> None:
+        """Take a Kustomization as it is now, None when it is gone."""
+        found = ((manifest or {}).get("spec") or {}).get("dependsOn") or ()
+        wanted = tuple((str(each.get("namespace") or key[0]), str(each.get("name") or "")) for each in found)
+        if wanted == self._wanted.get(key, ()):
+            return
+        for other in self._wanted.pop(key, ()):
+            self._by_dependency[other].discard(key)
+            if not self._by_dependency[other]:
+                del self._by_dependency[other]
+        if wanted:
+            self._wanted[key] = wanted
+        for other in wanted:
+            self._by_dependency.setdefault(other, set()).add(key)
+
+    def of(self, changed: Key) -> list[Key]:
+        """Those that depend on this one, in order."""
+        return sorted(self._by_dependency.get(changed, ()))
+
+
 async def check(spec: KustomizationSpec, cel: Evaluator) -> None:
     """Raises ExpressionError for the first readyExpr that is none."""
     for dependency in spec.depends_on:

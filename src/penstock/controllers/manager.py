@@ -21,7 +21,7 @@ from typing import Any
 
 from penstock.adapters.cel import Evaluator
 from penstock.apply.marks import Owner
-from penstock.controllers import artifacts, building, gitrepository, specs, watching
+from penstock.controllers import artifacts, building, dependencies, gitrepository, specs, watching
 from penstock.controllers.acting import Sites, UnusableError, kubeconfig_key
 from penstock.controllers.artifacts import Storage
 from penstock.controllers.decrypting import Openers
@@ -183,6 +183,7 @@ class Manager:
         self._git: GitReconciler | None = None
         self._reconciler: KustomizationReconciler | None = None
         self._tasks: asyncio.TaskGroup | None = None
+        self._dependants = dependencies.Dependants()
         self._seen: dict[Key, Manifest] = {}
         self._seen_git: dict[Key, Manifest] = {}
         self._passed: set[Key] = set()
@@ -252,6 +253,7 @@ class Manager:
         self._view = LiveView(self._cluster, self.clock, self._touched)
         self._remotes = Remotes(self.clock, self._touched)
         self._git_watcher = self._watcher = None
+        self._dependants = dependencies.Dependants()
         for known in (self._git_actors, self._actors, self._seen, self._seen_git):
             known.clear()
 
@@ -410,11 +412,14 @@ class Manager:
         if manifest is None:
             if actor is not None:
                 self._actors.pop(key).retire()
-            self._seen.pop(key, None)
-            self._remotes.keep(self._kubeconfigs())
+            gone = self._seen.pop(key, None)
+            self._dependants.put(key, None)
+            if ((gone or {}).get("spec") or {}).get("kubeConfig"):
+                self._remotes.keep(self._kubeconfigs())
             return
         before = self._seen.get(key)
         self._seen[key] = manifest
+        self._dependants.put(key, manifest)
         if actor is None:
             self._actors[key] = self._started(key, self._reconcile_kustomization, git=False)
         elif self._asks(manifest, before):
@@ -446,8 +451,10 @@ class Manager:
 
     def _wake_dependants(self, changed: Key, *, held_back: bool = False) -> None:
         """held_back: only those that wait for an expression of theirs to hold, which any change can bring about."""
-        for key, actor in self._actors.items():
-            manifest = self._seen.get(key) or {}
+        for key in self._dependants.of(changed):
+            actor, manifest = self._actors.get(key), self._seen.get(key) or {}
+            if actor is None:
+                continue
             for each in (manifest.get("spec") or {}).get("dependsOn") or ():
                 if (each.get("namespace") or key[0], each.get("name")) != changed:
                     continue
