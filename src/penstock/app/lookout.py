@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from penstock.app import promote, status
+from penstock.app import promote, rollback, rollbacks, status
 from penstock.app.world import World
 from penstock.controllers.promotion_cases import BRANCHES, Case, Survey
 from penstock.controllers.promotion_survey import Surveyor
@@ -46,13 +46,15 @@ class Look:
     """The Kustomization of each environment whose cluster answered; None where it has none."""
     silent: Mapping[EnvName, str]
     """Environments whose cluster did not answer, and what it said."""
+    survey: Survey
+    """What it was made of."""
     problems: tuple[str, ...] = ()
     """What could not be asked besides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """One pull request of Penstock's."""
+    """One pull request of Penstock's: a promotion, or a rollback."""
 
     pull: PullRequest
     unit: str
@@ -64,6 +66,8 @@ class Promotion:
     """What its commit says; a claim."""
     reviews: tuple[Review, ...]
     statuses: tuple[CommitStatus, ...]
+    back: rollbacks.Proposed | None = None
+    """Of a rollback: what it takes back."""
 
 
 class Lookout:
@@ -111,6 +115,7 @@ class Lookout:
             silent={
                 name: self._world.cluster_problems.get(name, seen.problem) for name, seen in survey.seen.items() if seen.problem
             },
+            survey=survey,
             problems=tuple(problems),
         )
 
@@ -130,6 +135,8 @@ class Lookout:
             if error.status == 404 or error.code == "NotFound":
                 raise errors.RefusedError(f"there is no pull request #{number}", code="NotFound", status=404) from None
             raise
+        if pull.head.startswith(rollback.BRANCHES):
+            return await self._rollback(pull, look)
         if not pull.head.startswith(BRANCHES):
             raise errors.RefusedError(f"#{number} is not a promotion", hint=pull.url, code="NotFound", status=404)
         reviews, statuses = await asyncio.gather(forge.reviews(number), forge.statuses(pull.head_sha))
@@ -147,6 +154,39 @@ class Lookout:
             reviews=tuple(reviews),
             statuses=tuple(statuses),
         )
+
+    async def _rollback(self, pull: PullRequest, look: Look) -> Promotion:
+        reviews, statuses = await asyncio.gather(self._forge.reviews(pull.number), self._forge.statuses(pull.head_sha))
+        target, _, unit = pull.head.removeprefix(rollback.BRANCHES).partition("/")
+        environment = look.survey.repository.environment(target)
+        approvers = environment.gates.approvers if environment else ()
+        teams = {
+            team: await self._forge.team_members(team)
+            for team in (one.removeprefix("team:") for one in approvers if one.startswith("team:"))
+        }
+        back = await asyncio.to_thread(rollbacks.read, self._looking, look.survey, pull, reviews, teams)
+        return Promotion(
+            pull=pull,
+            unit=unit,
+            source="",
+            target=target,
+            case=None,
+            record=None,
+            reviews=tuple(reviews),
+            statuses=tuple(statuses),
+            back=back,
+        )
+
+    def authors(self, commits: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """Names and addresses of the authors of these commits, as far as the commits are known here."""
+        found: dict[tuple[str, str], None] = {}
+        for one in commits:
+            try:
+                author = self._world.repo.commit(CommitId(one)).author
+            except errors.RefusedError:
+                continue
+            found[author.name, author.email] = None
+        return tuple(found)
 
     async def decide(self, case: Case, sides: Mapping[str, Literal["take", "keep"]]) -> None:
         """Promote with decisions on its conflicts: field -> take the source's value, or keep the target's.

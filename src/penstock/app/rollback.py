@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from penstock.app.world import World
 
 BRANCHES = "penstock/rollback/"
+ASKED_BY = "Penstock-Asked-By"
+"""The trailer with the person for whom Penstock wrote a commit: their approval of it does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +50,10 @@ class RolledBack:
 
 
 async def rollback(
-    world: World, environment: str, unit: str | None, *, to: str | None = None, dry_run: bool = False
+    world: World, environment: str, unit: str | None, *, to: str | None = None, dry_run: bool = False, by: str = ""
 ) -> RolledBack:
-    """Propose it; without `to`, to before the newest change. Raises InputError for unknown names and revisions, and when
-    there is nothing to take back."""
+    """Propose it; without `to`, to before the newest change; `by` is recorded. Raises InputError for unknown names and
+    revisions, and when there is nothing to take back."""
     looking = surveyor(world)
     survey = await looking.survey()
     target = found(survey.repository, environment)
@@ -66,7 +68,7 @@ async def rollback(
         raise errors.invalid(
             f"{unit or environment} is the same at {commit[:7]}", hint="--to names an earlier revision", code="NothingToDo"
         )
-    proposed = _worded(world, looking, survey, target, changed or names, commit, files)
+    proposed = _worded(world, looking, survey, target, changed or names, commit, files, by)
     return proposed if dry_run else await _propose(world, survey, proposed, unit)
 
 
@@ -170,15 +172,17 @@ def _worded(
     units: tuple[str, ...],
     commit: CommitId,
     files: dict[str, bytes | None],
+    by: str,
 ) -> RolledBack:
     subject = world.repo.commit(commit).subject
     names = ", ".join(records.title_of(unit) for unit in units)
     title = f"Roll back {names} in {target.name} to {commit[:7]} ({text.clean(subject)})"[:200]
     trailers = "".join(records.Rollback(unit=unit, target=target.name, commit=commit).trailer() for unit in units)
-    message = f"{title}\n\n{trailers}"
+    asked = f"{ASKED_BY}: {records.one_line(text.clean(by))}\n" if by else ""
+    message = f"{title}\n\n{trailers}{asked}"
     author = Signature(name=NAME, email=EMAIL, when=world.repo.commit(survey.tip).committer.when)
     head = world.repo.write_commit([survey.tip], files, message=message, author=author)
-    outcome = _outcome(looking, survey, target, commit, head)
+    outcome = outcome_of(looking, survey, target, commit, head)
     return RolledBack(
         environment=target.name,
         units=units,
@@ -187,12 +191,14 @@ def _worded(
         files=files,
         outcome=outcome,
         title=title,
-        body=_body(target, units, commit, outcome),
+        body=_body(target, units, commit, outcome, by),
         message=message,
     )
 
 
-def _outcome(looking: Surveyor, survey: Survey, target: Environment, commit: CommitId, head: CommitId) -> verdict.Outcome | None:
+def outcome_of(
+    looking: Surveyor, survey: Survey, target: Environment, commit: CommitId, head: CommitId
+) -> verdict.Outcome | None:
     """What changes among the rendered objects; None when one of the sides does not render."""
     seen = survey.seen[target.name]
     try:
@@ -204,9 +210,11 @@ def _outcome(looking: Surveyor, survey: Survey, target: Environment, commit: Com
     return verdict.compare(source=then, before=before, after=after, base=None, differences=())
 
 
-def _body(target: Environment, units: tuple[str, ...], commit: CommitId, outcome: verdict.Outcome | None) -> str:
+def _body(target: Environment, units: tuple[str, ...], commit: CommitId, outcome: verdict.Outcome | None, by: str) -> str:
     names = ", ".join(text.code(records.title_of(unit)) for unit in units)
     lines = [f"**Takes {names} in {target.name} back to what it was at {commit[:7]}.**", ""]
+    if by:
+        lines += [f"Asked for by {text.code(by)} on the web page.", ""]
     if outcome is None:
         lines.append("One of the sides does not render, so nothing can be said about the objects.")
     else:

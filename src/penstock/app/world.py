@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from penstock.app import people
 from penstock.model import errors
 from penstock.model.values import EnvName
 from penstock.ports.clock import Clock
@@ -82,8 +83,8 @@ class Fleet:
     repository: RepositoryAt
     forge: ForgeAt
     clusters: tuple[ClusterAt, ...]
-    web: str = ""
-    """The address of the web page, when one is served."""
+    web: people.WebAt = field(default_factory=people.WebAt)
+    """The web page: where it is, who signs in how."""
 
     @property
     def cache(self) -> Path:
@@ -125,14 +126,14 @@ def read(path: Path) -> Fleet:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise errors.invalid(str(error.problem), str(path), line, code="Yaml") from None
-    reader = _Reader(path)
+    reader = Reader(path)
     fleet = reader.fleet(content)
     if reader.problems:
         raise errors.InputError(reader.problems)
     return fleet
 
 
-class _Reader:
+class Reader:
     """Collects what is wrong instead of stopping at the first."""
 
     def __init__(self, path: Path) -> None:
@@ -167,7 +168,7 @@ class _Reader:
                 token_file=self.file(self.text(forge, "forge", "tokenFile")) or self.path,
             ),
             clusters=tuple(self.clusters(clusters)),
-            web=self.text(top, "", "web", ""),
+            web=people.read(self, top.get("web")),
         )
 
     def clusters(self, entries: list[Any]) -> Iterator[ClusterAt]:

@@ -11,6 +11,7 @@ from datetime import datetime, time, timedelta
 from typing import Literal
 
 from penstock.model.errors import Place, Problem
+from penstock.model.people import Grant
 from penstock.model.resource import Manifest
 from penstock.model.values import EnvName
 
@@ -184,6 +185,8 @@ class Repository:
     freezes: tuple[Freeze, ...] = ()
     holds: tuple[Hold, ...] = ()
     settled: tuple[Settled, ...] = ()
+    access: tuple[Grant, ...] = ()
+    """Who may do what on the web page."""
     problems: tuple[Problem, ...] = ()
     by_name: Mapping[str, Environment] = field(default_factory=dict)
 

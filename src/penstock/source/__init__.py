@@ -36,6 +36,7 @@ def discover(tree: Tree) -> Repository:
         freezes=tuple(declared.freezes),
         holds=tuple(declared.holds),
         settled=tuple(declared.settled),
+        access=tuple(declared.access),
         problems=tuple(sorted(problems, key=_file_order)),
         by_name={environment.name: environment for environment in environments},
     )

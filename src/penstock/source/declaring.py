@@ -13,9 +13,11 @@ from datetime import time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from penstock.merge import selecting
+from penstock.model import people
 from penstock.model.errors import Place, Problem
 from penstock.model.pipeline import Difference, Environment, Freeze, Gates, Hold, RequiredStatus, Settled, Window
 from penstock.model.values import EnvName
+from penstock.source import granting
 from penstock.source.document import Document
 from penstock.source.reading import Cursor
 
@@ -25,7 +27,7 @@ FOLDER = ".penstock"
 
 ROOT_FIELDS = ("apiVersion", "kind", "metadata", "spec")
 METADATA_FIELDS = ("name",)
-PIPELINE_FIELDS = ("environments", "differences", "gates", "autoPromote", "autoMerge", "freezes", "holds")
+PIPELINE_FIELDS = ("environments", "differences", "gates", "autoPromote", "autoMerge", "freezes", "holds", "access")
 ENVIRONMENT_FIELDS = (
     "name",
     "path",
@@ -58,6 +60,7 @@ class Declared:
     freezes: list[Freeze] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
+    access: list[people.Grant] = field(default_factory=list)
 
 
 def pipeline(document: Document, into: Declared, problems: list[Problem]) -> None:
@@ -86,6 +89,7 @@ def pipeline(document: Document, into: Declared, problems: list[Problem]) -> Non
             into.environments.append(environment)
     into.freezes += [_freeze(item) for item in spec.at("freezes").items()]
     into.holds += [_hold(item) for item in spec.at("holds").items()]
+    into.access += granting.grants(spec.at("access"), problems)
 
 
 def record(document: Document, into: Declared, problems: list[Problem]) -> None:
@@ -117,7 +121,7 @@ def references(declared: Declared, problems: list[Problem]) -> None:
         for one in declared.environments
         for name in one.promote_from
     ]
-    guards: tuple[Freeze | Hold, ...] = (*declared.freezes, *declared.holds)
+    guards: tuple[Freeze | Hold | people.Grant, ...] = (*declared.freezes, *declared.holds, *declared.access)
     named += [
         (f"a {type(one).__name__.lower()} names the environment {name!r}, which does not exist", EnvName(name), one.place)
         for one in guards

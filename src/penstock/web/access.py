@@ -1,30 +1,26 @@
-"""Who may see the page. In: a request. Out: the session it belongs to, or a refusal; and the headers of every answer.
+"""Who is let in. In: a request. Out: the session it belongs to, or a refusal; and the headers of every answer.
 
-In front of everything stands the Host header: a page of another site that points its own name at 127.0.0.1 gets nowhere.
-Then a session, begun by the link with the token that `penstock up` prints; every route wants one but those in `OPEN`. A
-change wants the session's own CSRF token too. Sessions live in memory: a restart ends them all.
+In front of everything stands the Host header: a page of another site that points its own name at this address gets nowhere.
+Then a session, begun by a token or by an identity provider; every route wants one but those that `routing` calls open. A
+change wants the session's own CSRF token too. What somebody may do is asked elsewhere, by `model.people.may` alone.
 """
 
 from __future__ import annotations
 
 import hmac
-import secrets
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from penstock.model.people import Person
 from penstock.ports.clock import Clock
+from penstock.web import limiting, routing, sessions
+from penstock.web.sessions import SESSION, Session
+
+__all__ = ["HEADERS", "SESSION", "Access", "Handler", "Session"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-SESSION = timedelta(hours=12)
-_SESSIONS = 64
-"""More at a time than people on a loopback address; the oldest ends when another begins."""
-
-OPEN = frozenset({"/sign-in", "/healthz"})
-STATIC = "/-/"
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -41,89 +37,83 @@ HEADERS = {
 }
 """On every answer, whatever became of it."""
 
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Session:
-    """One signed-in browser."""
-
-    id: str
-    csrf: str
-    ends: float
-    """On the monotonic clock."""
-    ended: list[Callable[[], None]] = field(default_factory=list)
-    """Called when it is signed out: open event streams close at once."""
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_SHORTEST = 16
 
 
 class Access:
-    """Checks hosts and tokens, and keeps the sessions."""
+    """Checks hosts and tokens, and finds the session of a request."""
 
-    def __init__(self, token: str, clock: Clock) -> None:
-        if len(token) < 16:
+    def __init__(self, tokens: Mapping[str, Person], clock: Clock, *, public_url: str = "", hosts: tuple[str, ...] = ()) -> None:
+        """`tokens`: what lets in whom. `public_url`: where a proxy serves the page; `hosts`: further names it answers to."""
+        if any(len(token) < _SHORTEST for token in tokens):
             raise ValueError("a token that short can be guessed")
-        self._token = token
-        self._clock = clock
-        self._sessions: dict[str, Session] = {}
+        self._tokens = dict(tokens)
+        self.sessions = sessions.Sessions(clock=clock)
+        self.attempts = limiting.Attempts(clock=clock)
+        self._public = urlsplit(public_url)
+        self._named = frozenset(name.lower() for name in hosts) | ({self._public.netloc.lower()} if public_url else frozenset())
         self._hosts: frozenset[str] = frozenset()
         self._cookie = "penstock_web"
 
     def listen(self, port: int) -> None:
         """The port is known: cookies do not tell ports apart, so the cookie's name does."""
-        self._hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
-        self._cookie = f"penstock_web_{port}"
+        self._hosts = self._named | {f"{name}:{port}" for name in _LOOPBACK}
+        self._cookie = "__Host-penstock_web" if self.secure else f"penstock_web_{port}"
+
+    @property
+    def secure(self) -> bool:
+        """Whether people come over https: cookies go no other way then."""
+        return self._public.scheme == "https"
+
+    @property
+    def takes_tokens(self) -> bool:
+        return bool(self._tokens)
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Foreign hosts, strangers and forged changes stop here."""
         if request.headers.get("Host", "").lower() not in self._hosts:
-            raise web.HTTPMisdirectedRequest(text="this page answers only to its own loopback address\n")
+            raise web.HTTPMisdirectedRequest(text="this page answers only to its own address\n")
         if request.method == "POST":
             self._check_origin(request)
-        if request.path not in OPEN and not request.path.startswith(STATIC):
+        if request.path not in routing.OPEN and not request.path.startswith(routing.STATIC):
             session = self.session(request)
             if session is None:
-                raise web.HTTPUnauthorized(text="sign in with the link that penstock up printed\n")
+                raise web.HTTPUnauthorized(text="sign in first\n")
             if request.method == "POST":
                 await self._check_csrf(request, session)
         return await handler(request)
 
     def session(self, request: web.Request) -> Session | None:
         """The session of the request's cookie, unless it has ended."""
-        found = self._sessions.get(request.cookies.get(self._cookie, ""))
-        if found is not None and found.ends <= self._clock.monotonic():
-            self._end(found)
-            return None
-        return found
+        return self.sessions.find(request.cookies.get(self._cookie, ""))
 
-    def sign_in(self, response: web.StreamResponse, token: str) -> bool:
-        """Begin a session for whoever has the token; never one whose id the browser brought along."""
-        if not hmac.compare_digest(token.encode(), self._token.encode()):
-            return False
-        for session in self._surplus():
-            self._end(session)
-        ends = self._clock.monotonic() + SESSION.total_seconds()
-        session = Session(id=secrets.token_urlsafe(32), csrf=secrets.token_urlsafe(32), ends=ends)
-        self._sessions[session.id] = session
-        seconds = int(SESSION.total_seconds())
-        response.set_cookie(self._cookie, session.id, httponly=True, samesite="Strict", path="/", max_age=seconds)
-        return True
+    def person_of(self, token: str) -> Person | None:
+        """Whose token this is; every one is compared, and each takes as long as any other."""
+        given = token.encode()
+        found = [person for known, person in self._tokens.items() if hmac.compare_digest(given, known.encode())]
+        return found[0] if found else None
+
+    def let_in(self, request: web.Request, response: web.StreamResponse, session: Session) -> None:
+        """Give the browser its cookie, in place of any it had; a session it had before is over."""
+        if (before := self.session(request)) is not None:
+            self.sessions.end(before)
+        response.set_cookie(
+            self._cookie,
+            session.id,
+            httponly=True,
+            secure=self.secure,
+            samesite="Strict",
+            path="/",
+            max_age=int(SESSION.total_seconds()),
+        )
 
     def sign_out(self, request: web.Request, response: web.StreamResponse) -> None:
         """End the request's session everywhere it is open."""
         if (session := self.session(request)) is not None:
-            self._end(session)
-        response.del_cookie(self._cookie, path="/", httponly=True, samesite="Strict")
-
-    def _surplus(self) -> Iterator[Session]:
-        now = self._clock.monotonic()
-        sessions = list(self._sessions.values())
-        yield from (session for session in sessions if session.ends <= now)
-        living = [session for session in sessions if session.ends > now]
-        yield from living[: max(0, len(living) - _SESSIONS + 1)]
-
-    def _end(self, session: Session) -> None:
-        self._sessions.pop(session.id, None)
-        for call in session.ended:
-            call()
+            self.sessions.end(session)
+        response.del_cookie(self._cookie, path="/", httponly=True, secure=self.secure, samesite="Strict")
 
     def _check_origin(self, request: web.Request) -> None:
         """What the browser itself says about where a change comes from; old ones say nothing and have the token alone."""

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from penstock.ports.clock import Clock
 from penstock.promote import gates, text
-from penstock.web import views
+from penstock.web import diffing, views
 
 STATIC = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _FOLDER = "templates"
@@ -91,7 +91,7 @@ class Drawing:
         made.filters |= {"plain": plain, "lines": lines, "value": value, "segment": segment, "link": link}
         made.filters["since"] = self.since
         made.filters["until"] = self.until
-        made.globals |= {"MARKS": views.MARKS, "static_url": static_url}
+        made.globals |= {"MARKS": views.MARKS, "static_url": static_url, "sides": diffing.sides}
         self.environment = made
 
     def page(self, template: str, **facts: Any) -> str:

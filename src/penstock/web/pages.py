@@ -1,6 +1,7 @@
-"""The routes: a page for every view, its live events, and the one thing a person can do here, deciding on a promotion.
+"""The pages: who may see them, what stands on them, and their live events.
 
-In: requests that `access` let through. Out: HTML, event streams, redirects. Facts come from `Facts`, drawing is `drawing`'s.
+In: requests that `access` let through. Out: HTML and event streams. Facts come from `Facts`, drawing is `drawing`'s; what a
+person does here is in `acting`, the doors are in `signing_in`.
 """
 
 from __future__ import annotations
@@ -8,49 +9,56 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from aiohttp import web
 
-from penstock.model import errors
+from penstock.model import errors, people
 from penstock.ports.clock import Clock
-from penstock.ports.forge import Forge, ReviewState
-from penstock.web import access, drawing, feeds, parts, views
+from penstock.web import access, drawing, feeds, insides, parts, views
+from penstock.web.parts import Viewer
+from penstock.web.sessions import Session
 
 _log = logging.getLogger(__name__)
-
-Side = Literal["take", "keep"]
-"""Take what the source has, or keep what the target has."""
 
 PATIENCE_SECONDS = 2.5
 """How long a page waits for facts before it is sent with what is known."""
 HEARTBEAT_SECONDS = 15.0
-_FEEDS = 200
+_FEEDS = 400
 _DONE = {
     "approved": "Your approval is recorded on the forge.",
-    "changes_requested": "Your request for changes is recorded.",
+    "asked": "Your request for changes is recorded.",
     "decided": "Your decision is recorded, the pull request follows.",
+    "merged": "Merged. The cluster follows by itself.",
+    "closed": "Closed. It is not proposed again until it changes.",
+    "rollback": "This pull request takes it back; it needs an approval like any other.",
+    "held": "Held. Nothing of it is merged until it is released.",
+    "released": "Released.",
+    "frozen": "Frozen. Nothing is merged until it is thawed.",
+    "thawed": "Thawed.",
 }
+_PERSONAL = ("promotion",)
+"""Pages that show each person something else."""
 
 
 class Facts(Protocol):
     """Where the pages' facts come from. Raises PenstockError; RefusedError(code='NotFound') for what does not exist."""
 
+    async def grants(self) -> Sequence[people.Grant]:
+        """Who may do what, as the base branch says now; nobody anything when that cannot be read."""
+
     async def board(self) -> views.Board: ...
     async def app(self, name: str) -> views.AppPage: ...
     async def promotion(self, number: int) -> views.PromotionPage: ...
-    async def environment(self, name: str) -> views.EnvironmentPage: ...
-    async def log(self, name: str) -> views.LogPage: ...
-
-    async def decide(self, name: str, target: str, stamp: str, choices: Mapping[str, Side]) -> None:
-        """Promote an app with these decisions: field -> side. Raises RaceError when `stamp` is of other values."""
+    async def environment(self, name: str) -> insides.EnvironmentPage: ...
+    async def log(self, name: str) -> insides.LogPage: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Target:
+class Target:
     """A page that can be looked at, parsed from its address."""
 
     kind: str
@@ -60,36 +68,22 @@ class _Target:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pages:
-    """The handlers, and the feeds they share."""
+    """The pages, and the feeds they share."""
 
     facts: Facts
     templates: drawing.Drawing
     door: access.Access
     clock: Clock
     group: asyncio.TaskGroup
-    forges: Mapping[str, Forge]
+    logins: Callable[[Session], tuple[str, ...]]
+    """As whom a session may act on the forge."""
     environments: tuple[str, ...]
     fleet: str
+    own_grants: tuple[people.Grant, ...] = ()
+    """Of the fleet file."""
     _fresh: dict[tuple[str, str], feeds.Fresh[Any]] = field(default_factory=dict)
-    _feeds: dict[_Target, feeds.Feed[Any]] = field(default_factory=dict)
+    _feeds: dict[tuple[Target, Viewer], feeds.Feed[Any]] = field(default_factory=dict)
     _closed: bool = False
-
-    def routes(self) -> list[web.RouteDef]:
-        """Every route there is; what is not in `access.OPEN` wants a session."""
-        return [
-            web.get("/", self.page),
-            web.get("/app/{name:[^/]+}", self.page),
-            web.get("/promotion/{name:[1-9][0-9]{0,8}}", self.page),
-            web.post("/promotion/{name:[1-9][0-9]{0,8}}/review", self.review),
-            web.post("/app/{name:[^/]+}/decide", self.decide),
-            web.get("/environment/{name:[^/]+}", self.page),
-            web.get("/log/{name:[^/]+}", self.page),
-            web.get("/events", self.events),
-            web.get("/sign-in", self.sign_in),
-            web.post("/sign-out", self.sign_out),
-            web.get("/healthz", self.healthz),
-            web.get("/-/{digest}/{name}", self.static),
-        ]
 
     def poke(self) -> None:
         """Something changed: everybody who looks gets new facts now."""
@@ -107,57 +101,111 @@ class Pages:
         for fresh in self._fresh.values():
             fresh.cancel()
 
+    # who may see what
+
+    async def grants(self) -> tuple[people.Grant, ...]:
+        """Those of the fleet file and those of the base branch. Without a base branch that can be read, only the former."""
+        try:
+            return (*self.own_grants, *await self.facts.grants())
+        except errors.PenstockError:
+            return self.own_grants
+
+    async def viewer(self, session: Session, *, personal: bool = False) -> Viewer:
+        """What somebody may see and do now."""
+        grants = await self.grants()
+        person = session.person
+        visible = tuple(name for name in self.environments if people.may(person, "look", name, grants))
+        able = frozenset(
+            (action, name) for action in people.NEEDS for name in self.environments if people.may(person, action, name, grants)
+        )
+        everything = len(visible) == len(self.environments)
+        if not personal:
+            return Viewer(visible=visible, everything=everything, able=able)
+        names = {person.login, person.name, person.email, *self.logins(session)}
+        return Viewer(
+            visible=visible,
+            everything=everything,
+            able=able,
+            logins=self.logins(session),
+            names=frozenset(name.lower() for name in names if name),
+        )
+
+    async def sees(self, target: Target, viewer: Viewer) -> feeds.Known[Any] | None:
+        """What is known of a page; None when there is no such page for whoever looks: gone and forbidden look the same."""
+        if not viewer.visible and self.environments:
+            return None
+        if target.kind in ("environment", "log") and target.name not in viewer.visible:
+            return None
+        known = await self.feed(target, viewer).fresh.get(PATIENCE_SECONDS)
+        if known.value is None:
+            if known.refusal is not None and known.refusal.code == "NotFound":
+                return None
+            return known if viewer.everything or target.kind in ("board", "environment", "log") else None
+        if target.kind == "promotion" and known.value.target not in viewer.visible:
+            return known if viewer.everything else None
+        if target.kind == "app" and not viewer.everything and not parts.seen_app(known.value, viewer):
+            return None
+        return known
+
     # pages
 
     async def page(self, request: web.Request) -> web.Response:
         """A page with the facts of now, or what is known if they take long; 404 for what is not there."""
-        target = _parse(request.rel_url.raw_path, request.query)
-        feed = self._feed(target)
-        known = await feed.fresh.get(PATIENCE_SECONDS)
-        if known.value is None and known.refusal is not None and known.refusal.code == "NotFound":
-            return await self.refused(request, 404, "Not here", known.refusal.what, known.refusal.hint)
-        shown = dict(feed.show(known))
-        facts = _frame(target, known, shown) | {
+        session = self.door.session(request)
+        assert session is not None
+        target = parse(request.rel_url.raw_path, request.query)
+        viewer = await self.viewer(session, personal=target.kind in _PERSONAL)
+        known = await self.sees(target, viewer)
+        if known is None:
+            raise web.HTTPNotFound(text=_GONE.get(target.kind, "there is no such page"))
+        shown = dict(self.feed(target, viewer).show(known))
+        facts = _frame(target, known, shown, viewer) | {
             "shown": shown,
-            "live": "/events?of=" + quote(_address(target), safe=""),
+            "live": "/events?of=" + quote(address(target), safe=""),
             "version": known.version,
             "done": _DONE.get(request.query.get("done", ""), ""),
         }
         if target.kind == "board":
             facts["title"] = facts["fleet"] = self.fleet
-        return await self._html(request, f"{target.kind}.html", **facts)
+        return await self.html(request, f"{target.kind}.html", **facts)
 
     async def refused(
         self, request: web.Request, status: int, title: str, what: str, hint: str | None = None, back: str = "/"
     ) -> web.Response:
         """A page that says no."""
-        return await self._html(
-            request, "refused.html", status=status, title=title, what=what, hint=hint, back=back, live="", version=""
-        )
+        return await self.html(request, "refused.html", status=status, title=title, what=what, hint=hint, back=back)
 
-    async def _html(self, request: web.Request, template: str, *, status: int = 200, **facts: Any) -> web.Response:
+    async def html(self, request: web.Request, template: str, *, status: int = 200, **facts: Any) -> web.Response:
         session = self.door.session(request)
         here = "board" if request.path == "/" else unquote(request.path.rpartition("/")[2])
-        everywhere = {"session": session, "environments": self.environments, "here": here}
+        everywhere: dict[str, Any] = {"session": session, "here": here, "live": "", "version": "", "environments": ()}
+        if session is not None:
+            viewer = await self.viewer(session)
+            grants = await self.grants()
+            everywhere["environments"] = viewer.visible
+            everywhere["admin"] = people.may(session.person, "sessions", people.FLEET, grants)
         text = await asyncio.to_thread(self.templates.page, template, **everywhere | facts)
         return web.Response(text=text, content_type="text/html", status=status)
 
     # events
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """The changes of one page, until the browser goes, the session ends or the server stops."""
+        """The changes of one page, until the browser goes, the session or the permission ends, or the server stops."""
         path, _, query = request.query.get("of", "/").partition("?")
-        target = _parse(path, dict(parse_qsl(query)))
+        target = parse(path, dict(parse_qsl(query)))
         session = self.door.session(request)
         assert session is not None
-        feed = self._feed(target)
+        viewer = await self.viewer(session, personal=target.kind in _PERSONAL)
+        if await self.sees(target, viewer) is None:
+            raise web.HTTPNotFound(text=_GONE.get(target.kind, "there is no such page"))
+        feed = self.feed(target, viewer)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
         since = request.headers.get("Last-Event-ID") or request.query.get("since", "")
         await response.prepare(request)
         with feed.listener(since) as listener:
             session.ended.append(listener.end)
             try:
-                await self._stream(request, response, listener, target, session.csrf)
+                await self._stream(request, response, listener, target, viewer, session)
             except ConnectionResetError:
                 pass  # The browser went away.
             finally:
@@ -165,35 +213,44 @@ class Pages:
         return response
 
     async def _stream(
-        self, request: web.Request, response: web.StreamResponse, listener: feeds.Listener, target: _Target, csrf: str
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        listener: feeds.Listener,
+        target: Target,
+        viewer: Viewer,
+        session: Session,
     ) -> None:
         await response.write(b"retry: 1000\n\n")
+        beat = self.clock.monotonic() + HEARTBEAT_SECONDS
         while not self._closed:
-            if listener.ended or self.door.session(request) is None:
+            if listener.ended or self.door.session(request) is not session:
                 await response.write(b"event: bye\ndata: {}\n\n")
+                return
+            if await self.viewer(session, personal=target.kind in _PERSONAL) != viewer:
+                # Somebody may do more or less than when the page was drawn: it is drawn anew, if at all.
+                await response.write(b"event: again\ndata: {}\n\n")
                 return
             listener.woken.clear()
             if (update := listener.next()) is not None:
-                data = await self._drawn(target, update, csrf)
+                data = await self._drawn(target, update, session.csrf)
                 await response.write(f"id: {update.version}\nevent: change\ndata: {data}\n\n".encode())
-            if not await self._woken(request, listener):
+            elif self.clock.monotonic() >= beat:
                 await response.write(b": still here\n\n")
+                beat = self.clock.monotonic() + HEARTBEAT_SECONDS
+            await self._woken(request, listener)
 
-    async def _woken(self, request: web.Request, listener: feeds.Listener) -> bool:
-        """Wait for news until the next sign of life is due. Raises ConnectionResetError when the browser has gone."""
-        due = self.clock.monotonic() + HEARTBEAT_SECONDS
-        while self.clock.monotonic() < due:
-            if request.transport is None or request.transport.is_closing():
-                raise ConnectionResetError
-            try:
-                async with asyncio.timeout(1.0):
-                    await listener.woken.wait()
-            except TimeoutError:
-                continue
-            return True
-        return False
+    async def _woken(self, request: web.Request, listener: feeds.Listener) -> None:
+        """Wait for news, or a second. Raises ConnectionResetError when the browser has gone."""
+        if request.transport is None or request.transport.is_closing():
+            raise ConnectionResetError
+        try:
+            async with asyncio.timeout(1.0):
+                await listener.woken.wait()
+        except TimeoutError:
+            pass
 
-    async def _drawn(self, target: _Target, update: feeds.Update, csrf: str) -> str:
+    async def _drawn(self, target: Target, update: feeds.Update, csrf: str) -> str:
         template = f"{target.kind}_parts.html"
 
         def draw() -> str:
@@ -205,230 +262,107 @@ class Pages:
 
     # feeds
 
-    def _feed(self, target: _Target) -> feeds.Feed[Any]:
-        feed = self._feeds.pop(target, None)
+    def feed(self, target: Target, viewer: Viewer) -> feeds.Feed[Any]:
+        key = (target, viewer)
+        feed = self._feeds.pop(key, None)
         if feed is None:
-            feed = self._make(target)
-        self._feeds[target] = feed  # The newest stands last.
+            feed = self._make(target, viewer)
+        self._feeds[key] = feed  # The newest stands last.
         for old in [key for key, one in self._feeds.items() if one.idle][: max(0, len(self._feeds) - _FEEDS)]:
             del self._feeds[old]
         used = {id(one.fresh) for one in self._feeds.values()}
-        for key in [key for key, fresh in self._fresh.items() if id(fresh) not in used]:
-            self._fresh.pop(key).cancel()
+        for name in [name for name, fresh in self._fresh.items() if id(fresh) not in used]:
+            self._fresh.pop(name).cancel()
         return feed
 
-    def _make(self, target: _Target) -> feeds.Feed[Any]:
-        """The feed of a page; those of one kind and name share their facts."""
-        compute, cut = self._kind(target)
+    def _make(self, target: Target, viewer: Viewer) -> feeds.Feed[Any]:
+        """The feed of a page for people like this; those of one kind and name share their facts."""
+        compute, cut = self._kind(target, viewer)
         key = (target.kind, target.name)
         fresh = self._fresh.setdefault(key, feeds.Fresh(compute=compute, clock=self.clock, group=self.group))
         return feeds.Feed(fresh=fresh, parts=cut)
 
-    def _kind(self, target: _Target) -> tuple[Callable[[], Awaitable[Any]], Callable[[feeds.Known[Any]], feeds.Parts]]:
+    def _kind(
+        self, target: Target, viewer: Viewer
+    ) -> tuple[Callable[[], Awaitable[Any]], Callable[[feeds.Known[Any]], feeds.Parts]]:
         """How the facts of a page are computed, and how they are cut into parts."""
-        name, facts = target.name, self.facts
+        name, facts, choice = target.name, self.facts, target.choice
         match target.kind:
             case "app":
-                return lambda: facts.app(name), lambda known: parts.app(known, bool(self.forges))
+                return lambda: facts.app(name), lambda known: parts.app(known, viewer)
             case "promotion":
-                return lambda: facts.promotion(int(name)), lambda known: parts.promotion(known, tuple(self.forges))
+                return lambda: facts.promotion(int(name)), lambda known: parts.promotion(known, choice, viewer)
             case "environment":
-                return lambda: facts.environment(name), parts.environment
+                return lambda: facts.environment(name), lambda known: parts.environment(known, choice, viewer)
             case "log":
-                return lambda: facts.log(name), parts.log
+                return lambda: facts.log(name), lambda known: parts.log(known, choice, viewer)
             case _:
-                return facts.board, lambda known: parts.board(known, target.choice, self.environments)
-
-    # deciding
-
-    async def review(self, request: web.Request) -> web.StreamResponse:
-        """Approve a promotion, or ask for changes, as the chosen person and at exactly the commit that was looked at."""
-        number = int(request.match_info["name"])
-        form = {key: str(value) for key, value in (await request.post()).items()}
-        back = f"/promotion/{number}"
-        decision = form.get("decision", "")
-        try:
-            await self._decide(number, form)
-        except errors.PenstockError as error:
-            return await self.refused(request, _status_of(error), "Not recorded", error.what, error.hint, back)
-        self.poke()
-        return _go(f"{back}?done={decision}")
-
-    async def _decide(self, number: int, form: Mapping[str, str]) -> None:
-        login, head, comment = form.get("login", ""), form.get("head", ""), form.get("comment", "").strip()
-        forge = self.forges.get(login)
-        if forge is None:
-            raise errors.RefusedError("nobody of that name can act here", code="NoActor", status=403)
-        known = await self._feed(_Target(kind="promotion", name=str(number))).fresh.get(PATIENCE_SECONDS)
-        if known.value is None:
-            raise known.refusal or errors.TransientError(known.problem or "nothing is known of it yet", code="NotKnown")
-        state = _decision(form.get("decision", ""), comment)
-        pull = await forge.pull(number)
-        if pull.state != "open":
-            raise errors.RaceError(f"#{number} is {pull.state} already", code="NotOpen", status=409)
-        if pull.author == login:
-            raise errors.RefusedError(f"{login} opened #{number}; somebody else has to decide", code="OwnChange", status=403)
-        if pull.head_sha != head:
-            what = f"#{number} changed while you looked: it is at {pull.head_sha[:7]} now"
-            raise errors.RaceError(what, hint="read it again, then decide", code="StaleHead", status=409)
-        mine = [one for one in await forge.reviews(number) if one.user == login and one.state in _DONE]
-        if mine and (mine[-1].state, mine[-1].commit) == (state, head):
-            raise errors.RaceError(f"{login} decided so already", code="AlreadyDecided", status=409)
-        await forge.review(number, state=state, commit=pull.head_sha, body=comment)
-
-    async def decide(self, request: web.Request) -> web.StreamResponse:
-        """Settle every conflict of an app's promotion into one environment, for the values that were shown."""
-        name = request.match_info["name"]
-        back = f"/app/{quote(name, safe='')}"
-        form = {key: str(value) for key, value in (await request.post()).items()}
-        try:
-            if not self.forges:
-                raise errors.RefusedError("nothing can be decided on this page", code="NoActor", status=403)
-            await self.facts.decide(name, form.get("target", ""), form.get("stamp", ""), _choices(form))
-        except errors.PenstockError as error:
-            return await self.refused(request, _status_of(error), "Not recorded", error.what, error.hint, back)
-        self.poke()
-        return _go(f"{back}?done=decided")
-
-    # doors
-
-    async def sign_in(self, request: web.Request) -> web.StreamResponse:
-        """The link with the token; afterwards the token is in no address any more."""
-        token = request.query.get("token", "")
-        if not token:
-            return await self._html(request, "sign_in.html", title="Sign in", wrong=False, live="", version="")
-        response = _go("/")
-        if self.door.sign_in(response, token):
-            return response
-        return await self._html(request, "sign_in.html", status=401, title="Sign in", wrong=True, live="", version="")
-
-    async def sign_out(self, request: web.Request) -> web.StreamResponse:
-        response = _go("/sign-in")
-        self.door.sign_out(request, response)
-        return response
-
-    async def healthz(self, request: web.Request) -> web.Response:
-        """Whether the page is served; it says nothing about the fleet."""
-        return web.Response(text="ok\n")
-
-    async def static(self, request: web.Request) -> web.Response:
-        """Style, script and icon, named by digest."""
-        name = request.match_info["name"]
-        if name not in drawing.STATIC:
-            raise web.HTTPNotFound(text="no such file\n")
-        kept = {"Cache-Control": "public, max-age=31536000, immutable"}
-        return web.Response(body=drawing.static(name), content_type=drawing.STATIC[name], charset="utf-8", headers=kept)
-
-    @web.middleware
-    async def boundary(self, request: web.Request, handler: access.Handler) -> web.StreamResponse:
-        """Every refusal is a page, and no error shows its insides."""
-        try:
-            return await handler(request)
-        except web.HTTPException as refusal:
-            return await self._refusal(request, refusal)
-        except errors.PenstockError as error:
-            return await self.refused(request, _status_of(error), "That did not work", error.what, error.hint)
-        except Exception:
-            # The one boundary of a request: what is not foreseen goes to the log, with where it happened.
-            _log.exception("%s %s failed", request.method, request.path)
-            what = "an internal error; the log of the process that serves this page tells more"
-            return await self.refused(request, 500, "That did not work", what)
-
-    async def _refusal(self, request: web.Request, refusal: web.HTTPException) -> web.StreamResponse:
-        if refusal.status == 421:
-            return web.Response(status=421, text=refusal.text)
-        if refusal.status == 401:
-            return await self._html(request, "sign_in.html", status=401, title="Sign in", wrong=False, live="", version="")
-        what = {404: "there is no such page", 405: "that cannot be done here"}.get(refusal.status, refusal.text or refusal.reason)
-        response = await self.refused(request, refusal.status, refusal.reason, what.strip())
-        if "Allow" in refusal.headers:
-            response.headers["Allow"] = refusal.headers["Allow"]
-        return response
+                return facts.board, lambda known: parts.board(known, choice, viewer)
 
 
-async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """On every answer, event streams included, just before it is sent."""
-    for name, value in access.HEADERS.items():
-        response.headers.setdefault(name, value)
+_GONE = {
+    "app": "there is no app of this name that you may see",
+    "promotion": "there is no promotion of this number that you may see",
+    "environment": "there is no environment of this name that you may see",
+    "log": "there is no environment of this name that you may see",
+    "board": "nobody gave you a role in any environment yet: ask whoever runs this page",
+}
 
 
-def _parse(raw_path: str, query: Mapping[str, str]) -> _Target:
+def parse(raw_path: str, query: Mapping[str, str]) -> Target:
     """Which page an address means. Raises HTTPNotFound."""
     kind, _, name = raw_path.strip("/").partition("/")
+    choice = parts.Choice(
+        query=query.get("q", "")[:200],
+        busy=query.get("busy") == "1",
+        page=_number(query.get("page", "")) or 1,
+        kind=kind_ if (kind_ := query.get("kind", "")) in KINDS else "",
+        days=_number(query.get("days", "")),
+    )
     if not kind:
-        number = query.get("page", "")[:4]
-        page = max(1, int(number)) if number.isascii() and number.isdigit() else 1
-        choice = parts.Choice(query=query.get("q", "")[:200], busy=query.get("busy") == "1", page=page)
-        return _Target(kind="board", choice=choice)
+        return Target(kind="board", choice=choice)
     name = unquote(name)
     if kind not in ("app", "promotion", "environment", "log") or not name:
         raise web.HTTPNotFound
     if kind == "promotion" and not (name.isascii() and name.isdigit() and len(name) < 10):
         raise web.HTTPNotFound
-    return _Target(kind=kind, name=name)
+    return Target(kind=kind, name=name, choice=choice)
 
 
-def _address(target: _Target) -> str:
-    """The address that `_parse` reads."""
-    if target.kind != "board":
-        return f"/{target.kind}/{quote(target.name, safe='')}"
+KINDS = ("promotion", "bypass", "rollback")
+"""What the log can be asked for."""
+
+
+def _number(text: str) -> int:
+    """A small number of a query; 0 for anything else."""
+    return int(text[:4]) if text.isascii() and text.isdigit() else 0
+
+
+def address(target: Target) -> str:
+    """The address that `parse` reads."""
     choice = target.choice
-    query = {"q": choice.query, "busy": "1" if choice.busy else "", "page": str(choice.page) if choice.page > 1 else ""}
+    query = {
+        "q": choice.query,
+        "busy": "1" if choice.busy else "",
+        "page": str(choice.page) if choice.page > 1 else "",
+        "kind": choice.kind,
+        "days": str(choice.days or ""),
+    }
     wanted = urlencode({key: value for key, value in query.items() if value})
-    return f"/?{wanted}" if wanted else "/"
+    path = "/" if target.kind == "board" else f"/{target.kind}/{quote(target.name, safe='')}"
+    return f"{path}?{wanted}" if wanted else path
 
 
-def _frame(target: _Target, known: feeds.Known[Any], shown: Mapping[str, object]) -> dict[str, Any]:
+def _frame(target: Target, known: feeds.Known[Any], shown: Mapping[str, object], viewer: Viewer) -> dict[str, Any]:
     """What a page's template takes besides the parts."""
+    choice = target.choice
+    asked = {"query": choice.query, "busy": choice.busy, "page": choice.page, "choice": choice, "kinds": KINDS}
     if target.kind != "board":
         number = target.name if target.kind == "promotion" else ""
-        return {"title": f"#{number}" if number else target.name, "number": number}
+        return asked | {"title": f"#{number}" if number else target.name, "number": number}
     board: views.Board | None = known.value
-    lines = len(target.choice.lines(board)) if board else 0
-    return {
-        "query": target.choice.query,
-        "busy": target.choice.busy,
-        "page": target.choice.page,
+    lines = len(choice.lines(board, viewer)) if board else 0
+    return asked | {
         "pages": -(-lines // parts.PAGE_LINES),
         "lines": any(key.startswith("row/") for key in shown),
     }
-
-
-def _decision(text: str, comment: str) -> ReviewState:
-    if text == "approved":
-        return "approved"
-    if text != "changes_requested":
-        raise errors.RefusedError("that is no decision", code="NoDecision", status=400)
-    if not comment:
-        raise errors.RefusedError("say which changes you ask for", code="NoComment", status=400)
-    return "changes_requested"
-
-
-def _choices(form: Mapping[str, str]) -> dict[str, Side]:
-    """The form's 'choice <field>' entries."""
-    chosen: dict[str, Side] = {}
-    for key, value in form.items():
-        if key.startswith("choice ") and value in ("take", "keep"):
-            chosen[key.removeprefix("choice ")] = "take" if value == "take" else "keep"
-    return chosen
-
-
-def _status_of(error: errors.PenstockError) -> int:
-    """The HTTP status that tells what the caller can do."""
-    known = {"NotFound": 404, "NoActor": 403, "OwnChange": 403, "NoDecision": 400, "NoComment": 400}
-    if error.code in known:
-        return known[error.code]
-    match error:
-        case errors.RaceError() | errors.ConflictError():
-            return 409
-        case errors.RemoteError():
-            return 502
-        case errors.InputError():
-            return 422
-        case _:
-            return 500
-
-
-def _go(where: str) -> web.Response:
-    """See there; only ever a path of our own."""
-    return web.Response(status=303, headers={"Location": where})

@@ -6,21 +6,26 @@ In: an open world. Out: views. One look serves every page that is open; a page t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from penstock import source
 from penstock.app import environment as environments
 from penstock.app import log as logs
 from penstock.app import lookout
 from penstock.app.world import World
-from penstock.model import errors
+from penstock.controllers.promotion_history import unit_paths
+from penstock.model import errors, people
+from penstock.model.pipeline import Environment
 from penstock.model.values import EnvName
-from penstock.web import pages, showing, views
+from penstock.web import insides, showing, showing_promotion, views
 
 _SHARED_SECONDS = 0.5
 """Pages that ask within this time of each other share one look."""
-_LOG_ROWS = 200
 _LOG_COUNTED = 1000
+_PATH_ROWS = 30
+_REVISIONS = 10
 _LOG_KEPT = timedelta(seconds=10)
 """Notes on commits come without a new commit: this long a log stands for one commit."""
 
@@ -30,16 +35,28 @@ class Reading:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._lookout = lookout.Lookout(world)
+        self.lookout = lookout.Lookout(world)
+        self._access: tuple[str, tuple[people.Grant, ...]] = ("", ())
         self._lock = asyncio.Lock()
         self._look: lookout.Look | None = None
         self._looked = float("-inf")
-        self._logs: dict[tuple[str, str], tuple[datetime, views.LogPage]] = {}
+        self._read: dict[tuple[str, str], Sequence[logs.Entry]] = {}
+        self._logs: dict[tuple[str, str], tuple[datetime, insides.LogPage]] = {}
 
     @property
     def fleet(self) -> str:
         """What the fleet is called."""
-        return self._lookout.name
+        return self.lookout.name
+
+    async def grants(self) -> Sequence[people.Grant]:
+        """What the base branch says, as last fetched."""
+        tip = self._world.repo.resolve(self._world.branch)
+        if tip is None:
+            return ()
+        if self._access[0] != tip:
+            found = await asyncio.to_thread(lambda: source.discover(self._world.repo.tree(tip)).access)
+            self._access = (tip, found)
+        return self._access[1]
 
     async def board(self) -> views.Board:
         """The matrix and what is on its way."""
@@ -71,52 +88,55 @@ class Reading:
             steps=steps,
             next=showing.what_next(cases.values()),
             conflicts=tuple(showing.to_decide(case) for case in cases.values() if case.change.conflicts),
+            path=await asyncio.to_thread(self._path, row.unit, look),
+            revisions=await asyncio.to_thread(self._revisions, row.unit, look),
+            guards=showing.guards(look, row.unit),
+            promoted_into=tuple(env.name for env in look.survey.repository.environments if env.promote_from),
             problems=showing.problems(look),
         )
+
+    def _path(self, unit: str, look: lookout.Look) -> tuple[views.Journey, ...]:
+        """Every change of an app that reached an environment, newest first."""
+        found = [
+            showing.journey(entry, name)
+            for name in look.status.environments
+            for entry in self._entries(name, look)
+            if entry.unit == unit
+        ]
+        return tuple(sorted(found, key=lambda one: one.when.timestamp() if one.when else 0.0, reverse=True)[:_PATH_ROWS])
+
+    def _revisions(self, unit: str | None, look: lookout.Look) -> tuple[views.Revision, ...]:
+        """What an app can go back to in each environment: the commits before its newest changes there."""
+        return tuple(
+            one for environment in look.survey.repository.environments for one in self._revisions_of(environment, unit, look)
+        )
+
+    def _revisions_of(self, environment: Environment, unit: str | None, look: lookout.Look) -> Iterator[views.Revision]:
+        """Every commit that changed it but the newest, which is how it is now."""
+        paths = unit_paths(environment, unit) if unit else environment.paths
+        repo = self._world.repo
+        for commit in itertools.islice(repo.log(look.survey.tip, paths=paths, first_parent=True), 1, _REVISIONS + 1):
+            yield views.Revision(
+                environment=environment.name, commit=commit.id, subject=commit.subject, when=commit.committer.when
+            )
+
+    def _entries(self, name: str, look: lookout.Look) -> Sequence[logs.Entry]:
+        """An environment's log, read once for each commit."""
+        key = (name, look.status.head.commit)
+        if key not in self._read:
+            self._read = {known: one for known, one in self._read.items() if known[1] == key[1]}
+            self._read[key] = logs.log(self._world.repo, self._world.branch, name, limit=_LOG_COUNTED)
+        return self._read[key]
 
     async def promotion(self, number: int) -> views.PromotionPage:
         """One pull request of Penstock's. Raises RefusedError for any other."""
         look = await self._now()
-        found = await self._lookout.promotion(number, look)
-        pull, case = found.pull, found.case
-        mark, words = showing.standing(found)
-        return views.PromotionPage(
-            number=pull.number,
-            title=pull.title,
-            url=pull.url,
-            state=pull.state,
-            draft=pull.draft,
-            author=pull.author,
-            head=pull.head_sha,
-            branch=pull.head,
-            base=pull.base,
-            created=pull.created,
-            merged=pull.merged,
-            merged_by=pull.merged_by,
-            unit=showing.title(found.unit),
-            source=found.source,
-            target=found.target,
-            mark=mark,
-            words=words,
-            verdict=showing.verdict_sentence(found),
-            same=case.outcome.same and not case.change.conflicts if case and case.outcome else None,
-            rows=showing.field_rows(case.outcome) if case and case.outcome and not case.change.conflicts else (),
-            conflicts=showing.conflict_rows(case) if case else (),
-            gates=tuple(map(showing.gate, case.verdicts)) if case else (),
-            commits=showing.commits(case) if case else (),
-            reviews=tuple(
-                views.ReviewRow(user=one.user, state=one.state, commit=one.commit, when=one.when, body=one.body)
-                for one in found.reviews
-            ),
-            statuses=tuple(
-                views.StatusRow(context=one.context, state=one.state, description=one.description, creator=one.creator)
-                for one in sorted(found.statuses, key=lambda one: one.context)
-            ),
-            body=pull.body,
-            problems=showing.problems(look),
-        )
+        found = await self.lookout.promotion(number, look)
+        commits = found.case.commits if found.case else ()
+        authors = await asyncio.to_thread(self.lookout.authors, [one.commit for one in commits])
+        return showing_promotion.page(found, authors, showing.problems(look))
 
-    async def environment(self, name: str) -> views.EnvironmentPage:
+    async def environment(self, name: str) -> insides.EnvironmentPage:
         """One environment. Raises RefusedError for one that is not in the pipeline."""
         look = await self._now()
         key = EnvName(name)
@@ -127,11 +147,13 @@ class Reading:
         if manifest is None:
             words = head.words if key in look.silent else "its Kustomization does not exist in the cluster"
             problems = (look.silent[key],) if key in look.silent else ()
-            return views.EnvironmentPage(name=name, mark=head.mark, words=words, problems=problems)
-        inside = await environments.inside(self._lookout.cluster(key), manifest, look.status.now)
-        return showing.environment_page(head, manifest, inside)
+            return insides.EnvironmentPage(name=name, mark=head.mark, words=words, problems=problems)
+        inside = await environments.inside(self.lookout.cluster(key), manifest, look.status.now)
+        environment = look.survey.repository.environment(name)
+        revisions = await asyncio.to_thread(lambda: tuple(self._revisions_of(environment, None, look)) if environment else ())
+        return showing.environment_page(head, manifest, inside, revisions, showing.guards(look, None, name))
 
-    async def log(self, name: str) -> views.LogPage:
+    async def log(self, name: str) -> insides.LogPage:
         """What went into an environment, from Git alone. Raises RefusedError for one that is not in the pipeline."""
         look = await self._now()
         key = (name, look.status.head.commit)
@@ -141,30 +163,18 @@ class Reading:
             self._logs = {known: one for known, one in self._logs.items() if known[1] == key[1]} | {key: (now, page)}
         return self._logs[key][1]
 
-    def _log(self, name: str, now: datetime) -> views.LogPage:
+    def _log(self, name: str, now: datetime) -> insides.LogPage:
         try:
             entries = logs.log(self._world.repo, self._world.branch, name, limit=_LOG_COUNTED)
         except errors.InputError as error:
             raise errors.RefusedError(error.problems[0].what, error.problems[0].hint, code="NotFound", status=404) from None
-        rows = tuple(map(showing.log_row, entries[:_LOG_ROWS]))
-        return views.LogPage(environment=name, rows=rows, figures=showing.figures(entries, now, _LOG_COUNTED))
-
-    async def decide(self, name: str, target: str, stamp: str, choices: Mapping[str, pages.Side]) -> None:
-        """Promote an app with a person's decisions, if its conflicts are still those of `stamp`."""
-        look = await self._lookout.look()
-        case = next((one for one in look.cases if (showing.title(one.unit), one.target.name) == (name, target)), None)
-        if case is None or not case.change.conflicts or showing.to_decide(case).stamp != stamp:
-            raise errors.RaceError(
-                "the values changed while you looked", hint="look again, then decide", code="StaleConflict", status=409
-            )
-        if set(choices) != {str(one) for one in case.change.conflicts}:
-            raise errors.ConflictError("every field has to be decided, each for one side", code="Undecided")
-        await self._lookout.decide(case, choices)
+        rows = tuple(map(showing.log_row, entries))
+        return insides.LogPage(environment=name, rows=rows, figures=showing.figures(entries, now, _LOG_COUNTED))
 
     async def _now(self) -> lookout.Look:
         """A look of this moment, shared by whoever asks at the same time."""
         async with self._lock:
             if self._look is None or self._world.clock.monotonic() - self._looked >= _SHARED_SECONDS:
-                self._look = await self._lookout.look()
+                self._look = await self.lookout.look()
                 self._looked = self._world.clock.monotonic()
             return self._look

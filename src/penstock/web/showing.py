@@ -17,8 +17,8 @@ from penstock.model import condition
 from penstock.model.pipeline import REMAINDER
 from penstock.model.resource import Manifest
 from penstock.model.values import EnvName, Missing
-from penstock.promote import evidence, gates, verdict
-from penstock.web import views
+from penstock.promote import evidence, gates
+from penstock.web import insides, views
 
 _MARKS: Mapping[status.State, views.Mark] = {
     "live": "live",
@@ -37,7 +37,6 @@ _HEALTH: Mapping[str, views.Mark] = {
     "Unknown": "unknown",
 }
 _FIGURES = timedelta(days=30)
-_ROW_ORDER: Mapping[verdict.State, int] = {"unexplained": 0, "beside": 1, "promoted": 2, "declared": 3, "kept": 4}
 
 
 def _past(entry: logs.Entry) -> str:
@@ -48,13 +47,16 @@ def _past(entry: logs.Entry) -> str:
     return f"merged by {entry.merged_by or 'hand'}{past}"
 
 
-def figures(entries: Sequence[logs.Entry], now: datetime, counted: int) -> views.Figures:
+def figures(entries: Sequence[logs.Entry], now: datetime, counted: int) -> insides.Figures:
     """What the last days add up to; `counted`: how many entries were read at most."""
     recent = [one for one in entries if now - one.when <= _FIGURES]
     lead = [one.lead_time for one in recent if one.lead_time is not None]
-    return views.Figures(
+    return insides.Figures(
         days=_FIGURES.days,
         changes=len(recent),
+        per_week=f"{len(recent) * 7 / _FIGURES.days:.1f}" if recent else "",
+        failed=_failed(recent),
+        restored=gates.span(statistics.median_low(restored)) if (restored := _restored(recent, entries)) else "",
         median_lead_time=gates.span(statistics.median_low(lead)) if lead else "",
         bypasses=sum(1 for one in recent if one.kind == "bypass"),
         rollbacks=sum(1 for one in recent if one.kind == "rollback"),
@@ -62,9 +64,27 @@ def figures(entries: Sequence[logs.Entry], now: datetime, counted: int) -> views
     )
 
 
-def log_row(entry: logs.Entry) -> views.LogRow:
+def _failed(recent: Sequence[logs.Entry]) -> str:
+    """DORA's change failure rate, as far as Git tells: rollbacks among what is no rollback itself."""
+    back = sum(1 for one in recent if one.kind == "rollback")
+    forth = len(recent) - back
+    return f"{100 * back / forth:.0f} %" if forth else ""
+
+
+def _restored(recent: Sequence[logs.Entry], entries: Sequence[logs.Entry]) -> list[timedelta]:
+    """For every rollback, how long the change before it was live; entries are newest first."""
+    found = []
+    for one in recent:
+        if one.kind == "rollback":
+            before = next((other for other in entries if other.unit == one.unit and other.when < one.when), None)
+            if before is not None:
+                found.append(one.when - before.when)
+    return found
+
+
+def log_row(entry: logs.Entry) -> insides.LogRow:
     number = entry.pull.lstrip("#")
-    return views.LogRow(
+    return insides.LogRow(
         when=entry.when,
         app=title(entry.unit),
         change=entry.subject,
@@ -78,6 +98,51 @@ def log_row(entry: logs.Entry) -> views.LogRow:
         healthy=gates.span(entry.healthy_after) if entry.healthy_after is not None else "",
         lead_time=gates.span(entry.lead_time) if entry.lead_time is not None else "",
     )
+
+
+def journey(entry: logs.Entry, environment: str) -> views.Journey:
+    row = log_row(entry)
+    return views.Journey(
+        environment=environment,
+        when=row.when,
+        change=row.change,
+        author=row.author,
+        commit=row.commit,
+        kind=row.kind,
+        pull=row.pull,
+        lead_time=row.lead_time,
+    )
+
+
+def guards(look: lookout.Look, unit: str | None, environment: str = "") -> tuple[views.Guard, ...]:
+    """Freezes and holds in force that concern a unit, or an environment."""
+    repository, now = look.survey.repository, look.status.now
+    freezes = [
+        views.Guard(
+            kind="freeze",
+            reason=one.reason,
+            by=one.by,
+            until=one.until,
+            environments=one.environments,
+            place=one.place.path if one.place else "",
+        )
+        for one in repository.freezes
+        if (one.until is None or one.until > now) and (one.since is None or one.since <= now)
+    ]
+    holds = [
+        views.Guard(
+            kind="hold",
+            reason=one.reason,
+            by=one.by,
+            until=one.until,
+            environments=one.environments,
+            unit=title(one.unit) if one.unit else "",
+            place=one.place.path if one.place else "",
+        )
+        for one in repository.holds
+        if (one.until is None or one.until > now) and (unit is None or one.unit in ("", unit))
+    ]
+    return tuple(one for one in (*freezes, *holds) if not environment or not one.environments or environment in one.environments)
 
 
 def title(unit: str) -> str:
@@ -159,7 +224,7 @@ def gate(one: gates.Verdict) -> views.Gate:
     return views.Gate(mark="person" if one.state == "waiting" and one.who == "person" else mark, text=one.text, until=one.until)
 
 
-def _case_mark(case: lookout.Case) -> views.Mark:
+def case_mark(case: lookout.Case) -> views.Mark:
     if case.change.conflicts or case.decision.draft:
         return "person"
     if any(one.state == "failed" for one in case.verdicts):
@@ -172,7 +237,7 @@ def on_its_way(case: lookout.Case) -> views.Pending:
         unit=title(case.unit),
         source=case.source.name,
         target=case.target.name,
-        mark=_case_mark(case),
+        mark=case_mark(case),
         words=case.decision.reason,
         title=case.pull.title if case.pull else "",
         number=case.pull.number if case.pull else 0,
@@ -236,59 +301,8 @@ def what_next(cases: Iterable[lookout.Case]) -> str:
     return ""
 
 
-def standing(found: lookout.Promotion) -> tuple[views.Mark, str]:
-    """The promotion's mark and what is next."""
-    if found.pull.state == "merged":
-        return "live", "merged"
-    if found.pull.state == "closed":
-        return "absent", "closed"
-    if found.case is None:
-        return "unknown", "nothing is computed about it"
-    return _case_mark(found.case), found.case.decision.reason
-
-
-def verdict_sentence(found: lookout.Promotion) -> str:
-    case = found.case
-    if case is None:
-        return found.record.verdict if found.record else ""
-    if case.change.conflicts:
-        count = len(case.change.conflicts)
-        return f"Cannot be merged: {count} field{'s were' if count > 1 else ' was'} changed on both sides."
-    if case.outcome is None:
-        return f"Cannot be rendered: {case.problem}" if case.problem else ""
-    return verdict.sentence(case.outcome, case.source.name, case.change.commit)
-
-
-def _text(value: str | Missing) -> str:
+def text_of(value: str | Missing) -> str:
     return "–" if isinstance(value, Missing) else value
-
-
-def field_rows(outcome: verdict.Outcome) -> tuple[views.FieldRow, ...]:
-    return tuple(
-        views.FieldRow(
-            object=row.object,
-            field=row.field,
-            source=_text(row.source),
-            before=_text(row.before),
-            after=_text(row.after),
-            state=row.state,
-            meaning=_meaning(row),
-        )
-        for row in sorted(outcome.rows, key=lambda row: _ROW_ORDER[row.state])
-    )
-
-
-def _meaning(row: verdict.Row) -> str:
-    place = row.difference.place if row.difference else None
-    match row.state:
-        case "declared":
-            return f"kept, declared in {place.path}:{place.line}" if place else "kept, declared"
-        case "unexplained":
-            return "not carried over"
-        case "beside":
-            return "changes to something else"
-        case state:
-            return state
 
 
 def conflict_rows(case: lookout.Case) -> tuple[views.ConflictRow, ...]:
@@ -296,9 +310,9 @@ def conflict_rows(case: lookout.Case) -> tuple[views.ConflictRow, ...]:
         views.ConflictRow(
             field=str(one),
             kind=one.kind,
-            base=_text(one.base),
-            source=_text(one.source),
-            target=_text(one.target),
+            base=text_of(one.base),
+            source=text_of(one.source),
+            target=text_of(one.target),
             source_place=str(one.source_place or ""),
             target_place=str(one.target_place or ""),
         )
@@ -313,17 +327,19 @@ def to_decide(case: lookout.Case) -> views.Conflicts:
     return views.Conflicts(source=case.source.name, target=case.target.name, rows=rows, stamp=stamp)
 
 
-def commits(case: lookout.Case) -> tuple[views.Commit, ...]:
-    return tuple(views.Commit(id=one.commit, subject=one.subject, author=one.author) for one in case.commits)
-
-
-def environment_page(head: views.Head, manifest: Manifest, inside: environments.Inside) -> views.EnvironmentPage:
+def environment_page(
+    head: views.Head,
+    manifest: Manifest,
+    inside: environments.Inside,
+    revisions: tuple[views.Revision, ...] = (),
+    guarded: tuple[views.Guard, ...] = (),
+) -> insides.EnvironmentPage:
     spec, status_ = manifest.get("spec") or {}, manifest.get("status") or {}
     metadata = manifest.get("metadata") or {}
     history: Sequence[Mapping[str, object]] = tuple(status_.get("history", ()))
     attempted = str(status_.get("lastAttemptedRevision") or "")
     applied = str(status_.get("lastAppliedRevision") or "")
-    return views.EnvironmentPage(
+    return insides.EnvironmentPage(
         name=head.name,
         mark=head.mark,
         words=head.words,
@@ -335,17 +351,19 @@ def environment_page(head: views.Head, manifest: Manifest, inside: environments.
         attempted="" if attempted == applied else attempted.rpartition(":")[2][:7],
         digest=_digest(manifest),
         conditions=tuple(
-            views.ConditionRow(
+            insides.ConditionRow(
                 type=one.type, status=one.status, reason=one.reason, message=one.message, since=evidence.moment(one.since)
             )
             for one in condition.of(manifest)
         ),
         objects=tuple(map(_object, inside.objects)),
         events=tuple(
-            views.EventRow(type=one.type, reason=one.reason, message=one.message, when=one.when, count=one.count)
+            insides.EventRow(type=one.type, reason=one.reason, message=one.message, when=one.when, count=one.count)
             for one in inside.events
         ),
         history=tuple(map(_reconcile, history)),
+        revisions=revisions,
+        guards=guarded,
         problems=inside.problems,
     )
 
@@ -356,9 +374,9 @@ def _digest(manifest: Manifest) -> str:
     return str(newest.get("digest") or "")
 
 
-def _object(one: environments.Owned) -> views.ObjectRow:
+def _object(one: environments.Owned) -> insides.ObjectRow:
     health = one.health
-    return views.ObjectRow(
+    return insides.ObjectRow(
         kind=one.id.kind,
         group=one.id.group,
         namespace=one.id.namespace,
@@ -369,9 +387,9 @@ def _object(one: environments.Owned) -> views.ObjectRow:
     )
 
 
-def _reconcile(item: Mapping[str, object]) -> views.ReconcileRow:
+def _reconcile(item: Mapping[str, object]) -> insides.ReconcileRow:
     count = item.get("totalReconciliations")
-    return views.ReconcileRow(
+    return insides.ReconcileRow(
         digest=str(item.get("digest") or ""),
         status=str(item.get("lastReconciledStatus") or ""),
         first=evidence.moment(item.get("firstReconciled")),

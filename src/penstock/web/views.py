@@ -7,6 +7,7 @@ is mark "unknown", never a guess.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -158,6 +159,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Journey:
+    """One change of an app that reached an environment."""
+
+    environment: str
+    when: datetime | None
+    change: str
+    author: str
+    commit: str
+    kind: str = ""
+    pull: int = 0
+    lead_time: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConflictRow:
     """One field changed on both sides; places are 'file:line'."""
 
@@ -182,6 +197,32 @@ class Conflicts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """Something an app or an environment can go back to."""
+
+    environment: str
+    commit: str
+    subject: str
+    when: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A freeze or a hold that stands in the repository."""
+
+    kind: Literal["freeze", "hold"]
+    reason: str
+    by: str = ""
+    until: datetime | None = None
+    environments: tuple[str, ...] = ()
+    """None named: all of them."""
+    unit: str = ""
+    """Of a hold; '': every app."""
+    place: str = ""
+    """The file it stands in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppPage:
     """An app's path through the environments."""
 
@@ -190,6 +231,12 @@ class AppPage:
     steps: tuple[Step, ...]
     next: str = ""
     conflicts: tuple[Conflicts, ...] = ()
+    path: tuple[Journey, ...] = ()
+    """Its changes over time, newest first."""
+    revisions: tuple[Revision, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    promoted_into: tuple[str, ...] = ()
+    """Environments that something is promoted into: only those can be held."""
     problems: tuple[str, ...] = ()
 
 
@@ -209,6 +256,22 @@ class FieldRow:
     @property
     def changes(self) -> bool:
         return self.before != self.after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectDiff:
+    """The fields of one object."""
+
+    object: str
+    rows: tuple[FieldRow, ...]
+
+
+def by_object(rows: Sequence[FieldRow]) -> tuple[ObjectDiff, ...]:
+    """Rows together with those of the same object, objects in the order in which they come first."""
+    found: dict[str, list[FieldRow]] = {}
+    for row in rows:
+        found.setdefault(row.object, []).append(row)
+    return tuple(ObjectDiff(object=name, rows=tuple(one)) for name, one in found.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,122 +325,16 @@ class PromotionPage:
     conflicts: tuple[ConflictRow, ...] = ()
     gates: tuple[Gate, ...] = ()
     commits: tuple[Commit, ...] = ()
+    authors: tuple[tuple[str, str], ...] = ()
+    """Names and addresses of whoever wrote what travels: they do not approve it."""
+    asked_by: str = ""
+    """Who asked for this rollback on the page; likewise."""
+    by_hand: bool = False
+    """It is not merged by itself once every gate is green."""
+    not_ready: str = ""
+    """Why it must not be merged now; '' when every gate is green."""
     reviews: tuple[ReviewRow, ...] = ()
     statuses: tuple[StatusRow, ...] = ()
     body: str = ""
     """The text on the forge, shown as text when nothing could be computed."""
-    problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConditionRow:
-    """One condition of the Kustomization."""
-
-    type: str
-    status: str
-    reason: str
-    message: str
-    since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectRow:
-    """One object of the inventory."""
-
-    kind: str
-    group: str
-    namespace: str
-    name: str
-    mark: Mark
-    health: str
-    """kstatus' word, 'not known' when its kind could not be listed."""
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
-    """One Kubernetes event about the Kustomization."""
-
-    type: str
-    reason: str
-    message: str
-    when: datetime | None = None
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileRow:
-    """One entry of status.history."""
-
-    digest: str
-    status: str
-    first: datetime | None = None
-    last: datetime | None = None
-    count: int = 0
-    duration: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentPage:
-    """An environment: what its Kustomization says, and the objects it owns."""
-
-    name: str
-    mark: Mark
-    words: str
-    kustomization: str = ""
-    """'namespace/name'."""
-    path: str = ""
-    interval: str = ""
-    suspended: bool = False
-    commit: Commit | None = None
-    attempted: str = ""
-    digest: str = ""
-    conditions: tuple[ConditionRow, ...] = ()
-    objects: tuple[ObjectRow, ...] = ()
-    events: tuple[EventRow, ...] = ()
-    history: tuple[ReconcileRow, ...] = ()
-    problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRow:
-    """One change of an environment, from Git."""
-
-    when: datetime | None
-    app: str
-    change: str
-    author: str
-    commit: str
-    origin: str = ""
-    """The environment it came from."""
-    pull: int = 0
-    approved: str = ""
-    kind: str = ""
-    """promotion, rollback, bypass, adopted, ...: the log's own word."""
-    detail: str = ""
-    """What else has to be known: gates that were passed by."""
-    healthy: str = ""
-    lead_time: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What the log of the last days adds up to (DORA's figures that Git can tell)."""
-
-    days: int
-    changes: int
-    median_lead_time: str = ""
-    bypasses: int = 0
-    rollbacks: int = 0
-    more: bool = False
-    """There were more changes than were counted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogPage:
-    """An environment's history, newest first."""
-
-    environment: str
-    rows: tuple[LogRow, ...] = ()
-    figures: Figures | None = None
     problems: tuple[str, ...] = ()

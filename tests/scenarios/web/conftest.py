@@ -8,8 +8,9 @@ from pathlib import Path
 import browsing
 import pytest
 import web_samples as samples
+import web_served
 from playwright.async_api import Browser, async_playwright
-from web_served import TOKEN, Clock
+from web_served import TOKEN
 
 from penstock.app import fleet, sandbox
 from penstock.web import serving
@@ -42,8 +43,7 @@ def facts() -> samples.Facts:
 @pytest.fixture
 async def page(facts: samples.Facts) -> AsyncIterator[serving.WebPage]:
     """A page over hand-made facts."""
-    environments = ("dev", "staging", "prod")
-    async with serving.serve_facts(facts, environments, clock=Clock(), fleet="fleet", port=0, token=TOKEN, forges={}) as served:
+    async with web_served.serve(facts) as served:
         yield served
 
 

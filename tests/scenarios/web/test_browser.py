@@ -7,6 +7,7 @@ import time
 
 import browsing
 import web_samples as samples
+import web_served
 from playwright.async_api import Browser, Page, expect
 
 from penstock.web import serving, views
@@ -40,7 +41,7 @@ async def test_a_change_appears_without_a_reload(chromium: Browser, page: servin
 
 
 async def test_the_page_says_when_it_is_not_live_any_more(chromium: Browser, facts: samples.Facts) -> None:
-    stack = serving.serve_facts(facts, ("dev",), clock=browsing.Clock(), fleet="fleet", port=0, token="t" * 32, forges={})
+    stack = web_served.serve(facts, ("dev",))
     page = await stack.__aenter__()
     context = await chromium.new_context()
     tab = await context.new_page()

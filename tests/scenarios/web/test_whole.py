@@ -58,8 +58,8 @@ async def _a_late_approval_is_refused(tab: Page, whole: browsing.Whole) -> None:
     status, answer = await tab.evaluate(
         """async ([number, head]) => {
             const csrf = document.querySelector("[name=csrf]").value;
-            const body = new URLSearchParams({csrf, head, login: "reviewer", decision: "approved"});
-            const answer = await fetch(`/promotion/${number}/review`, {method: "POST", body});
+            const body = new URLSearchParams({csrf, head, login: "reviewer"});
+            const answer = await fetch(`/promotion/${number}/approve`, {method: "POST", body});
             return [answer.status, await answer.text()];
         }""",
         [merged.number, merged.head_sha],
@@ -100,8 +100,12 @@ async def _log_tells(tab: Page, whole: browsing.Whole, commit: str) -> None:
     await expect(first).to_contain_text(SUBJECT)
     await expect(first).to_contain_text("reviewer")
     await expect(first).to_contain_text("staging")
-    await expect(tab.locator("[data-key=figures]")).to_contain_text("bypasses 0")
+    await expect(tab.locator("dl.figures div", has_text="bypasses").locator("dd")).to_have_text("0")
     await tab.locator("#filter").fill("no such change")
+    await expect(tab.locator("#nothing")).to_be_visible()
+    await tab.locator("#filter").fill("")
+    await expect(first).to_contain_text("reviewer")
+    await tab.get_by_label("kind").select_option("rollback")
     await expect(tab.locator("#nothing")).to_be_visible()
 
 
@@ -115,7 +119,7 @@ async def _environment_tells(tab: Page, whole: browsing.Whole) -> None:
     entries = manifest["status"]["inventory"]["entries"]
     await tab.goto(f"{whole.page.url}/environment/prod")
     await expect(tab.get_by_role("heading", name=f"{len(entries)} objects")).to_be_visible()
-    shown = await tab.locator("table", has_text="Deployment").locator("tbody tr").count()
+    shown = await tab.locator(".tree li").count()
     assert shown == len(entries)
     await expect(tab.locator("main")).to_contain_text("ReconciliationSucceeded")
 

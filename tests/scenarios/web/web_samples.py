@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from penstock.model.errors import RefusedError
-from penstock.web import pages, views
+from penstock.model.people import Grant
+from penstock.web import acting, insides, views
 
 NOW = datetime(2026, 3, 2, 14, 13, 0, tzinfo=UTC)
 SHA = "4be1c02a7f0d4c8e9b1a2c3d4e5f60718293a4b5"
@@ -159,6 +161,7 @@ def promotion(**changes: object) -> views.PromotionPage:
             views.Gate(mark="person", text="0 of 1 approval"),
         ),
         "commits": (views.Commit(id=SHA, subject="raise checkout timeout", author="Dana Developer"),),
+        "authors": (("Dana Developer", "dana@shop.example"),),
         "reviews": (
             views.ReviewRow(user="reviewer", state="changes_requested", commit=OLD, when=ago(minutes=6), body="why 20s?"),
         ),
@@ -168,9 +171,9 @@ def promotion(**changes: object) -> views.PromotionPage:
     return views.PromotionPage(**(facts | changes))  # type: ignore[arg-type]
 
 
-def app(name: str) -> views.AppPage:
+def app(name: str, **changes: object) -> views.AppPage:
     commit = views.Commit(id=SHA, subject="raise checkout timeout")
-    return views.AppPage(
+    page = views.AppPage(
         name=name,
         sentence=f'{name}: 4be1c02 "raise checkout timeout" is live in dev, not yet in staging, not yet in prod.',
         next="one approval on #14",
@@ -196,7 +199,26 @@ def app(name: str) -> views.AppPage:
             views.Step(environment="prod", mark="live", words="healthy", since=ago(days=3), detail=("after staging",)),
         ),
         conflicts=(conflicts(),),
+        path=(
+            views.Journey(environment="dev", when=ago(minutes=12), change="raise checkout timeout", author="web-dev", commit=SHA),
+            views.Journey(
+                environment="prod",
+                when=ago(days=3),
+                change="new pricing",
+                author="web-dev",
+                commit=OLD,
+                pull=11,
+                lead_time="2 h 2 min",
+            ),
+        ),
+        revisions=(
+            views.Revision(environment="staging", commit=OLD, subject="new pricing", when=ago(days=3)),
+            views.Revision(environment="prod", commit=OLD, subject="new pricing", when=ago(days=9)),
+        ),
+        guards=(views.Guard(kind="hold", reason="waits for the partner", by="ops", environments=("prod",), unit=name),),
+        promoted_into=("staging", "prod"),
     )
+    return replace(page, **changes)  # type: ignore[arg-type]
 
 
 def conflicts() -> views.Conflicts:
@@ -219,8 +241,8 @@ def conflicts() -> views.Conflicts:
     )
 
 
-def environment(name: str) -> views.EnvironmentPage:
-    return views.EnvironmentPage(
+def environment(name: str) -> insides.EnvironmentPage:
+    return insides.EnvironmentPage(
         name=name,
         mark="live",
         words="ready",
@@ -230,7 +252,7 @@ def environment(name: str) -> views.EnvironmentPage:
         commit=views.Commit(id=SHA, subject="raise checkout timeout"),
         digest="sha256:1f0c22d0b7f9ab7ac1",
         conditions=(
-            views.ConditionRow(
+            insides.ConditionRow(
                 type="Ready",
                 status="True",
                 reason="ReconciliationSucceeded",
@@ -239,8 +261,8 @@ def environment(name: str) -> views.EnvironmentPage:
             ),
         ),
         objects=(
-            views.ObjectRow(kind="Deployment", group="apps", namespace="shop", name="web", mark="live", health="Current"),
-            views.ObjectRow(
+            insides.ObjectRow(kind="Deployment", group="apps", namespace="shop", name="web", mark="live", health="Current"),
+            insides.ObjectRow(
                 kind="CronJob",
                 group="batch",
                 namespace="shop",
@@ -251,10 +273,10 @@ def environment(name: str) -> views.EnvironmentPage:
             ),
         ),
         events=(
-            views.EventRow(type="Normal", reason="Progressing", message="Deployment/shop/web configured", when=ago(minutes=11)),
+            insides.EventRow(type="Normal", reason="Progressing", message="Deployment/shop/web configured", when=ago(minutes=11)),
         ),
         history=(
-            views.ReconcileRow(
+            insides.ReconcileRow(
                 digest="sha256:1f0c22d0b7f9ab7ac1",
                 status="ReconciliationSucceeded",
                 last=ago(minutes=1),
@@ -262,15 +284,17 @@ def environment(name: str) -> views.EnvironmentPage:
                 duration="1.2s",
             ),
         ),
+        revisions=(views.Revision(environment=name, commit=OLD, subject="new pricing", when=ago(days=3)),),
+        guards=(views.Guard(kind="freeze", reason="the big sale", by="ops", environments=(name,)),),
     )
 
 
-def log(name: str) -> views.LogPage:
-    return views.LogPage(
+def log(name: str) -> insides.LogPage:
+    return insides.LogPage(
         environment=name,
-        figures=views.Figures(days=30, changes=2, median_lead_time="2 h 2 min", bypasses=1),
+        figures=insides.Figures(days=30, changes=2, median_lead_time="2 h 2 min", per_week="0.5", bypasses=1),
         rows=(
-            views.LogRow(
+            insides.LogRow(
                 when=ago(minutes=30),
                 app="web",
                 change="raise checkout timeout",
@@ -282,19 +306,26 @@ def log(name: str) -> views.LogPage:
                 healthy="2 min",
                 lead_time="2 h 2 min",
             ),
-            views.LogRow(when=ago(days=3), app="web", change="direct edit of replicas", author="ops", commit=OLD, kind="BYPASS"),
+            insides.LogRow(when=ago(days=3), app="web", change="edit of replicas", author="ops", commit=OLD, kind="BYPASS"),
         ),
     )
 
 
 class Facts:
-    """Facts that a test sets; an error stands for who does not answer."""
+    """Facts that a test sets, and what was done about them; an error stands for who does not answer."""
 
     def __init__(self) -> None:
         self.shown: views.Board | Exception = board()
         self.promoted: views.PromotionPage | Exception = promotion()
+        self.granted: Sequence[Grant] = ()
+        self.apps: dict[str, views.AppPage] = {}
+        """Further pages of apps, by name."""
         self.asked = 0
-        self.decided: list[tuple[str, str, str, dict[str, pages.Side]]] = []
+        self.done: list[tuple[str, ...]] = []
+        self.decided: list[tuple[str, str, str, dict[str, acting.Side]]] = []
+
+    async def grants(self) -> Sequence[Grant]:
+        return self.granted
 
     async def board(self) -> views.Board:
         self.asked += 1
@@ -303,6 +334,8 @@ class Facts:
         return self.shown
 
     async def app(self, name: str) -> views.AppPage:
+        if name in self.apps:
+            return self.apps[name]
         if isinstance(self.shown, views.Board) and name not in {line.app for line in self.shown.lines}:
             raise RefusedError(f"no environment has an app of the name {name}", code="NotFound")
         return app(name)
@@ -314,11 +347,31 @@ class Facts:
             raise RefusedError(f"there is no pull request #{number}", code="NotFound")
         return self.promoted
 
-    async def environment(self, name: str) -> views.EnvironmentPage:
+    async def environment(self, name: str) -> insides.EnvironmentPage:
         return environment(name)
 
-    async def decide(self, name: str, target: str, stamp: str, choices: Mapping[str, pages.Side]) -> None:
-        self.decided.append((name, target, stamp, dict(choices)))
-
-    async def log(self, name: str) -> views.LogPage:
+    async def log(self, name: str) -> insides.LogPage:
         return log(name)
+
+    async def decide(self, name: str, target: str, stamp: str, choices: Mapping[str, acting.Side], by: str) -> None:
+        self.decided.append((name, target, stamp, dict(choices)))
+        self.done.append(("decide", name, target, by))
+
+    async def rollback(self, environment: str, app: str, to: str, by: str) -> int:
+        self.done.append(("rollback", environment, app, to, by))
+        return 14
+
+    async def hold(self, app: str, environment: str, reason: str, by: str) -> None:
+        self.done.append(("hold", app, environment, reason, by))
+
+    async def release(self, app: str, environment: str, by: str) -> None:
+        self.done.append(("release", app, environment, by))
+
+    async def freeze(self, environment: str, reason: str, by: str) -> None:
+        self.done.append(("freeze", environment, reason, by))
+
+    async def thaw(self, environment: str, by: str) -> None:
+        self.done.append(("thaw", environment, by))
+
+    async def merge_text(self, number: int) -> tuple[str, str]:
+        return "Promote web", "why"

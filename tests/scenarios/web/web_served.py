@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,7 +11,8 @@ import aiohttp
 import web_samples as samples
 
 from penstock.adapters.clock import SystemClock
-from penstock.web import serving
+from penstock.ports.forge import Forge
+from penstock.web import acting, serving
 
 TOKEN = "a-token-that-is-long-enough-for-a-test"
 
@@ -25,6 +28,32 @@ class Clock(SystemClock):
 
     def monotonic(self) -> float:
         return super().monotonic() + self.ahead
+
+
+def serve(
+    facts: samples.Facts,
+    environments: tuple[str, ...] = ("dev", "staging", "prod"),
+    *,
+    clock: Clock | None = None,
+    forges: Mapping[str, Forge] | None = None,
+    port: int = 0,
+    token: str = TOKEN,
+    entrance: serving.Entrance | None = None,
+    connect: Callable[[str], AbstractAsyncContextManager[Forge]] | None = None,
+) -> AbstractAsyncContextManager[serving.WebPage]:
+    """The page over hand-made facts."""
+    now = clock or Clock()
+    return serving.serve_facts(
+        facts,
+        environments,
+        clock=now,
+        fleet="fleet",
+        port=port,
+        token=token,
+        deeds=facts,
+        hands=acting.Hands(clock=now, people=forges or {}, connect=connect),
+        entrance=entrance,
+    )
 
 
 @dataclass(kw_only=True)

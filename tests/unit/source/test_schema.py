@@ -15,7 +15,7 @@ import yaml
 from penstock import source
 from penstock.app import init
 from penstock.model.tree import MemoryTree
-from penstock.source import declaring
+from penstock.source import declaring, granting
 
 SCHEMA = json.loads((resources.files("penstock.source") / "schema.json").read_bytes())
 
@@ -32,6 +32,7 @@ SCHEMA = json.loads((resources.files("penstock.source") / "schema.json").read_by
         ("freeze", declaring.FREEZE_FIELDS),
         ("hold", declaring.HOLD_FIELDS),
         ("settled", declaring.SETTLED_FIELDS),
+        ("access", granting.ACCESS_FIELDS),
     ],
 )
 def test_every_field_that_is_read_is_in_the_schema_and_no_other(name: str, fields: tuple[str, ...]) -> None:

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import web_samples as samples
-from web_served import TOKEN, Clock, Served
+import web_served
+from web_served import Clock, Served
 
 from penstock.ports.forge import Forge
-from penstock.web import serving
 
 
 @pytest.fixture
@@ -28,9 +28,7 @@ def people() -> dict[str, Forge]:
 async def served(facts: samples.Facts, people: dict[str, Forge]) -> AsyncIterator[Served]:
     clock = Clock()
     async with (
-        serving.serve_facts(
-            facts, ("dev", "staging", "prod"), clock=clock, fleet="fleet", port=0, token=TOKEN, forges=people
-        ) as page,
+        web_served.serve(facts, clock=clock, forges=people) as page,
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
     ):
         result = Served(page=page, facts=facts, clock=clock, http=http)

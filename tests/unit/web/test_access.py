@@ -6,16 +6,28 @@ import re
 
 import aiohttp
 import pytest
+import web_served
 from web_served import TOKEN, Served
 
-from penstock.web import access, pages
+from penstock.web import access, routing
 
 ROUTES = {
     ("GET", "/"): "/",
     ("GET", "/app/{name}"): "/app/web",
     ("GET", "/promotion/{name}"): "/promotion/14",
-    ("POST", "/promotion/{name}/review"): "/promotion/14/review",
+    ("POST", "/promotion/{name}/approve"): "/promotion/14/approve",
+    ("POST", "/promotion/{name}/ask"): "/promotion/14/ask",
+    ("POST", "/promotion/{name}/merge"): "/promotion/14/merge",
+    ("POST", "/promotion/{name}/close"): "/promotion/14/close",
     ("POST", "/app/{name}/decide"): "/app/web/decide",
+    ("POST", "/app/{name}/rollback"): "/app/web/rollback",
+    ("POST", "/app/{name}/hold"): "/app/web/hold",
+    ("POST", "/app/{name}/release"): "/app/web/release",
+    ("POST", "/environment/{name}/rollback"): "/environment/dev/rollback",
+    ("POST", "/environment/{name}/freeze"): "/environment/dev/freeze",
+    ("POST", "/environment/{name}/thaw"): "/environment/dev/thaw",
+    ("GET", "/sessions"): "/sessions",
+    ("POST", "/sessions/end"): "/sessions/end",
     ("GET", "/environment/{name}"): "/environment/dev",
     ("GET", "/log/{name}"): "/log/dev",
     ("GET", "/events"): "/events?of=/",
@@ -23,6 +35,9 @@ ROUTES = {
 }
 PUBLIC = {
     ("GET", "/sign-in"): "/sign-in",
+    ("POST", "/sign-in"): "/sign-in",
+    ("GET", "/sign-in/start"): "/sign-in/start",
+    ("GET", "/sign-in/return"): "/sign-in/return",
     ("GET", "/healthz"): "/healthz",
     ("GET", "/-/{digest}/{name}"): "/-/any/style.css",
 }
@@ -30,8 +45,7 @@ SECRETS = ("checkout timeout", "4be1c02", "web:1.5.0", "ImagePullBackOff")
 
 
 def test_every_route_has_an_entry_here() -> None:
-    made = pages.Pages.routes(object.__new__(pages.Pages))
-    declared = {(route.method, re.sub(r"\{(\w+):.*?\}(?=/|$)", r"{\1}", route.path)) for route in made}
+    declared = {(route.method, re.sub(r"\{(\w+):.*?\}(?=/|$)", r"{\1}", route.path)) for route in routing.ROUTES}
     assert declared == set(ROUTES) | set(PUBLIC)
 
 
@@ -187,7 +201,7 @@ async def test_one_session_cannot_use_the_form_token_of_another(served: Served) 
 async def test_a_body_beyond_the_limit_is_refused(served: Served) -> None:
     signed_in = await served.signed_in()
     data = {"csrf": await csrf_of(served, signed_in), "comment": "x" * 100_000}
-    async with signed_in.post(f"{served.url}/promotion/14/review", data=data) as answer:
+    async with signed_in.post(f"{served.url}/promotion/14/approve", data=data) as answer:
         assert answer.status == 413
 
 
@@ -205,11 +219,10 @@ async def test_an_error_of_ours_shows_nothing_of_its_insides(served: Served, cap
 
 async def test_a_taken_port_is_one_clear_refusal(served: Served) -> None:
     from penstock.model.errors import RefusedError
-    from penstock.web import serving
 
     port = int(served.url.rpartition(":")[2])
     with pytest.raises(RefusedError, match=f"port {port} on 127.0.0.1 is not free") as caught:
-        async with serving.serve_facts(served.facts, (), clock=served.clock, fleet="fleet", port=port, token=TOKEN, forges={}):
+        async with web_served.serve(served.facts, (), port=port):
             pass
     assert caught.value.code == "PortInUse"
     assert caught.value.hint

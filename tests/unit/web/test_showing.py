@@ -9,13 +9,15 @@ import pytest
 
 from penstock.app import log as logs
 from penstock.app import lookout, status
-from penstock.model.pipeline import REMAINDER
+from penstock.controllers.promotion_cases import Survey
+from penstock.model.pipeline import REMAINDER, Repository
 from penstock.model.values import CommitId, EnvName
-from penstock.web import showing, views
+from penstock.web import insides, showing, views
 
 NOW = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
 SHA = CommitId("4be1c02a7f0d4c8e9b1a2c3d4e5f60718293a4b5")
 STAGING = EnvName("staging")
+SURVEY = Survey(tip=SHA, repository=Repository(name="fleet", environments=(), declared=False), seen={}, now=NOW)
 
 
 def cell(**changes: Any) -> status.Cell:
@@ -83,7 +85,7 @@ def look(manifest: dict[str, Any] | None, silent: dict[EnvName, str] | None = No
     head = status.Head(commit=SHA, subject="s", author="a", when=NOW)
     found = status.Status(name="fleet", branch="main", head=head, environments=(STAGING,), rows=(), now=NOW)
     manifests = {} if silent else {STAGING: manifest}
-    return lookout.Look(status=found, cases=(), manifests=manifests, silent=silent or {})
+    return lookout.Look(status=found, cases=(), manifests=manifests, silent=silent or {}, survey=SURVEY)
 
 
 def kustomization(ready: str, reason: str, **spec: Any) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def test_the_sentence_goes_through_the_environments() -> None:
     environments = status.Status(
         name="fleet", branch="main", head=found.status.head, environments=(dev, STAGING, prod), rows=(row,), now=NOW
     )
-    said = showing.sentence(row, lookout.Look(status=environments, cases=(), manifests={}, silent={}))
+    said = showing.sentence(row, lookout.Look(status=environments, cases=(), manifests={}, silent={}, survey=SURVEY))
     assert said == 'web: 4be1c02 "raise checkout timeout" is live in dev, not yet in staging, not yet in prod.'
 
 
@@ -148,7 +150,16 @@ def test_the_figures_count_the_last_days_only() -> None:
         entry(31, lead_time=500 * hour, kind="bypass"),
     ]
     figures = showing.figures(entries, NOW, 1000)
-    assert figures == views.Figures(days=30, changes=5, median_lead_time="2 h", bypasses=1, rollbacks=1)
+    assert figures == insides.Figures(
+        days=30,
+        changes=5,
+        median_lead_time="2 h",
+        per_week="1.2",
+        failed="25 %",
+        restored="26 d",
+        bypasses=1,
+        rollbacks=1,
+    )
     assert showing.figures(entries[:5], NOW, 5).more
 
 

@@ -109,6 +109,10 @@
       mine.close();
       say("lost", "signed out: reload to sign in");
     });
+    mine.addEventListener("again", () => {
+      mine.close();
+      location.reload();
+    });
     mine.addEventListener("error", () => {
       if (stream !== mine) return;
       const at = new Date().toTimeString().slice(0, 5);
@@ -133,8 +137,12 @@
   const search = document.getElementById("filter");
   const busy = document.getElementById("busy");
 
+  // Long lists come in pages: there the server finds, and only what it found is put in place of what was here.
+  const form = search?.form;
+  const atServer = () => form && "server" in form.dataset;
+
   function filter() {
-    if (!search) return;
+    if (!search || atServer()) return;
     const wanted = search.value.trim().toLowerCase();
     let shown = 0;
     let all = 0;
@@ -144,7 +152,50 @@
       all += 1;
       if (!hide) shown += 1;
     }
-    document.getElementById("nothing").hidden = shown > 0 || (all === 0 && !busy);
+    const nothing = document.getElementById("nothing");
+    if (nothing) nothing.hidden = shown > 0 || (all === 0 && !busy);
+  }
+
+  let asked = 0;
+
+  async function find() {
+    const query = new URLSearchParams(new FormData(form));
+    for (const [name, value] of [...query]) if (!value) query.delete(name);
+    const where = `${form.getAttribute("action")}${query.size ? `?${query}` : ""}`;
+    const mine = ++asked;
+    let text;
+    try {
+      const answer = await fetch(where, { headers: { Accept: "text/html" } });
+      text = answer.ok ? await answer.text() : "";
+    } catch {
+      text = "";
+    }
+    if (mine !== asked || !text) return;
+    const found = new DOMParser().parseFromString(text, "text/html");
+    stop();
+    history.replaceState(null, "", where);
+    const main = document.getElementById("main");
+    const fresh = found.getElementById("main");
+    for (const child of [...main.children]) if (!child.contains(form)) child.remove();
+    const mark = [...fresh.children].findIndex((child) => child.querySelector("#filter"));
+    [...fresh.children].forEach((child, index) => {
+      if (index < mark) main.insertBefore(child, form);
+      else if (index > mark) main.append(child);
+    });
+    const counted = found.querySelector('form [data-key="count"]');
+    if (counted) form.querySelector('[data-key="count"]')?.replaceWith(counted);
+    document.body.dataset.live = found.body.dataset.live;
+    document.body.dataset.version = found.body.dataset.version;
+    count(document);
+    listen();
+  }
+
+  let waiting = 0;
+
+  function changed() {
+    if (!atServer()) return filter();
+    clearTimeout(waiting);
+    waiting = setTimeout(find, 200);
   }
 
   addEventListener("keydown", (event) => {
@@ -155,13 +206,18 @@
       search.select();
     } else if (event.key === "Escape" && event.target === search) {
       search.value = "";
-      filter();
+      changed();
       search.blur();
     }
   });
-  search?.addEventListener("input", filter);
-  if (search && !busy) search.form.addEventListener("submit", (event) => event.preventDefault());
-  busy?.addEventListener("change", filter);
+  search?.addEventListener("input", changed);
+  busy?.addEventListener("change", changed);
+  for (const one of form?.querySelectorAll("select") ?? []) one.addEventListener("change", changed);
+  form?.addEventListener("submit", (event) => {
+    if (!atServer()) return;
+    event.preventDefault();
+    find();
+  });
 
   count(document);
   filter();
