@@ -65,7 +65,10 @@
     count(fresh);
   }
 
+  // `order` names every part there is: whatever else stands in a list is from before the connection was lost.
   function arrange(order) {
+    const all = new Set(order);
+    for (const one of document.querySelectorAll("[data-list] > [data-key]")) if (!all.has(one.dataset.key)) one.remove();
     for (const list of document.querySelectorAll("[data-list]")) {
       let before = list.firstElementChild;
       for (const key of order) {
