@@ -8,7 +8,7 @@ import re
 from tools.reference import sources
 
 _MARK = re.compile(r"(?:[a-z0-9-]+\.)+(?:fluxcd\.io|penstock\.dev)/[A-Za-z-]+\Z|penstock\.dev/[A-Za-z-]+\Z")
-_TRAILER = re.compile(r"\bPenstock-[A-Z][A-Za-z]+(?:-[A-Z][A-Za-z]+)*")
+_TRAILER = re.compile(r"(?<!X-)\bPenstock-[A-Z][A-Za-z]+(?:-[A-Z][A-Za-z]+)*")
 _CAMEL = re.compile(r"[A-Z][A-Za-z]+\Z")
 _CONDITION_TYPES = (
     "READY",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.app import notifications
 from penstock.app import sandbox as sandboxes
 from penstock.app import world as worlds
 from penstock.app.memory import Options
@@ -73,14 +74,20 @@ async def running(world: worlds.World, *, sync: bool = True, promote: bool = Tru
         if promote
         else None
     )
-    async with asyncio.TaskGroup() as group:
+    async with contextlib.AsyncExitStack() as stack:
+        told = await stack.enter_async_context(notifications.notifier(world, controller)) if controller else None
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        telling = group.create_task(told.run(), name="notifications") if told else None
+        if controller and told:
+            controller.reported = told.observe
         tasks = [group.create_task(manager.run(), name=f"sync {name}") for name, manager in managers.items()]
         promoting = group.create_task(controller.run(), name="promotion") if controller else None
         try:
             yield Running(managers=managers, promotion=controller)
         finally:
-            if promoting is not None:
-                promoting.cancel()
+            for task in (promoting, telling):
+                if task is not None:
+                    task.cancel()
             for manager in managers.values():
                 manager.stop()
             await asyncio.wait(tasks) if tasks else None

@@ -30,7 +30,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+<<<<<<< HEAD
 from penstock.app import people
+=======
+from penstock.app import notifications
+>>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
 from penstock.model import errors
 from penstock.model.values import EnvName
 from penstock.ports.clock import Clock
@@ -83,8 +87,14 @@ class Fleet:
     repository: RepositoryAt
     forge: ForgeAt
     clusters: tuple[ClusterAt, ...]
+<<<<<<< HEAD
     web: people.WebAt = field(default_factory=people.WebAt)
     """The web page: where it is, who signs in how."""
+=======
+    web: str = ""
+    """The address of the web page, when one is served."""
+    notifications: notifications.Notifications = field(default_factory=notifications.Notifications)
+>>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
 
     @property
     def cache(self) -> Path:
@@ -141,7 +151,9 @@ class Reader:
         self.problems: list[errors.Problem] = []
 
     def fleet(self, content: Any) -> Fleet:
-        top = self.mapping(content, "", {"apiVersion", "kind", "repository", "forge", "clusters", "web", "metadata"})
+        top = self.mapping(
+            content, "", {"apiVersion", "kind", "repository", "forge", "clusters", "web", "metadata", "notifications"}
+        )
         if top.get("kind") != "Fleet":
             self.problem("kind", "must be Fleet")
         repository = self.mapping(top.get("repository"), "repository", {"url", "branch", "username", "passwordFile"})
@@ -168,7 +180,12 @@ class Reader:
                 token_file=self.file(self.text(forge, "forge", "tokenFile")) or self.path,
             ),
             clusters=tuple(self.clusters(clusters)),
+<<<<<<< HEAD
             web=people.read(self, top.get("web")),
+=======
+            web=self.text(top, "", "web", ""),
+            notifications=notifications.parse(top.get("notifications"), self.path.parent, self.path, self.problems),
+>>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
         )
 
     def clusters(self, entries: list[Any]) -> Iterator[ClusterAt]:

@@ -97,6 +97,8 @@ class Controller:
     """Seconds between looks when nothing calls for one."""
     tell: Callable[[Done], None] | None = None
     """Told of every step."""
+    reported: Callable[[Report], None] | None = None
+    """Given the report of every pass; it has to return at once."""
     surveyor: Surveyor = field(init=False)
     latest: Report | None = field(init=False, default=None)
     _guard: Guard = field(init=False)
@@ -206,6 +208,8 @@ class Controller:
         except RemoteError as error:
             _log.warning("promotion: recording merges and guarding: %s", error.what)
         self.latest = Report(survey=survey, done=tuple(done), problems=tuple(problems), bypasses=tuple(bypasses), again=again)
+        if self.reported and not only_asked:
+            self.reported(self.latest)
         return self.latest
 
     async def _act(self, survey: Survey, case: Case, train: _Train) -> Done | None:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from penstock.merge import selecting
 from penstock.model import people
 from penstock.model.errors import Place, Problem
+from penstock.model.notification import EVENTS, SEVERITIES, Notification
 from penstock.model.pipeline import Difference, Environment, Freeze, Gates, Hold, RequiredStatus, Settled, Window
 from penstock.model.values import EnvName
 from penstock.source import granting
@@ -46,6 +47,7 @@ WINDOW_FIELDS = ("days", "from", "to", "timeZone")
 STATUS_FIELDS = ("context", "creator")
 FREEZE_FIELDS = ("environments", "reason", "by", "since", "until")
 HOLD_FIELDS = ("app", "commit", "environments", "reason", "by", "until")
+NOTIFICATION_FIELDS = ("events", "environments", "apps", "severity", "to")
 SETTLED_FIELDS = ("from", "to", "app", "commit")
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -60,13 +62,17 @@ class Declared:
     freezes: list[Freeze] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
+<<<<<<< HEAD
     access: list[people.Grant] = field(default_factory=list)
+=======
+    notifications: list[Notification] = field(default_factory=list)
+>>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
 
 
 def pipeline(document: Document, into: Declared, problems: list[Problem]) -> None:
     """One document of penstock.yaml."""
     root = Cursor(document, problems)
-    if not _head(root, ("Pipeline", "Freeze", "Hold", "Settled")):
+    if not _head(root, ("Pipeline", "Freeze", "Hold", "Settled", "Notification")):
         return
     if root.at("kind").value != "Pipeline":
         record(document, into, problems)
@@ -93,9 +99,9 @@ def pipeline(document: Document, into: Declared, problems: list[Problem]) -> Non
 
 
 def record(document: Document, into: Declared, problems: list[Problem]) -> None:
-    """One document of a file under .penstock/: a Freeze, a Hold or a Settled."""
+    """One document of a file under .penstock/: a Freeze, a Hold, a Settled or a Notification."""
     root = Cursor(document, problems)
-    if not _head(root, ("Freeze", "Hold", "Settled")):
+    if not _head(root, ("Freeze", "Hold", "Settled", "Notification")):
         return
     root.fields(ROOT_FIELDS, required=("spec",))
     spec = root.at("spec")
@@ -104,6 +110,8 @@ def record(document: Document, into: Declared, problems: list[Problem]) -> None:
             into.freezes.append(_freeze(spec))
         case "Hold":
             into.holds.append(_hold(spec))
+        case "Notification":
+            into.notifications.append(_notification(root))
         case _:
             spec.fields(SETTLED_FIELDS, required=("from", "to", "commit"))
             names = EnvName(spec.at("from").text()), EnvName(spec.at("to").text())
@@ -126,6 +134,11 @@ def references(declared: Declared, problems: list[Problem]) -> None:
         (f"a {type(one).__name__.lower()} names the environment {name!r}, which does not exist", EnvName(name), one.place)
         for one in guards
         for name in one.environments
+    ]
+    named += [
+        (f"a notification names the environment {name!r}, which does not exist", EnvName(name), rule.place)
+        for rule in declared.notifications
+        for name in rule.environments
     ]
     problems += [_unknown(what, name, names, place) for what, name, place in named if name not in names]
     if circle := _circle(declared.environments):
@@ -304,6 +317,33 @@ def _hold(item: Cursor) -> Hold:
         by=item.at("by").text(),
         until=item.at("until").instant(),
         place=item.place,
+    )
+
+
+def _notification(root: Cursor) -> Notification:
+    spec = root.at("spec")
+    spec.fields(NOTIFICATION_FIELDS, required=("to",))
+    for item in spec.at("events").items():
+        text = item.text()
+        if text and not any(one == text or (text.endswith(".*") and one.startswith(text[:-1])) for one in EVENTS):
+            near = difflib.get_close_matches(text, EVENTS, n=1)
+            item.problem(f"unknown event {text!r}", f"did you mean {near[0]!r}?" if near else f"events: {', '.join(EVENTS)}")
+    severity = next((one for one in SEVERITIES if one == spec.at("severity").text("info")), None)
+    if severity is None:
+        spec.at("severity").problem("unknown severity", f"one of {', '.join(SEVERITIES)}")
+    for item in spec.at("to").items():
+        if "://" in item.text() and not item.text().startswith("https://"):
+            item.problem(
+                "an address in Git has to be https://", "credentials never stand in Git: name a target of the fleet file"
+            )
+    return Notification(
+        name=root.at("metadata", "name").text(),
+        to=spec.at("to").texts(),
+        events=spec.at("events").texts(),
+        environments=spec.at("environments").texts(),
+        apps=spec.at("apps").texts(),
+        severity=severity or "info",
+        place=spec.place,
     )
 
 
