@@ -138,6 +138,7 @@ _TRAILERS = {
     "Penstock-Choice": "A person's decision on one conflicting field.",
     "Penstock-Pull": "The pull request.",
     "Penstock-Approved-By": "Who approved, one line each.",
+    "Penstock-Asked-By": "Who asked for it on the web page or the command line, where Penstock wrote it in their name.",
     "Penstock-Bypass": "Gates that were not green when somebody merged.",
     "Penstock-Adopt": "Differences that a person recorded as meant.",
     "Penstock-Rollback": "Which app of which environment went back to which commit.",
@@ -165,6 +166,6 @@ def page() -> str:
         "",
         "| name | |",
         "|---|---|",
-        *(f"| `{name}` | {_TRAILERS.get(name, '')} |" for name in sorted(trailers())),
+        *(f"| `{name}` | {_TRAILERS.get(name, '-')} |" for name in sorted(trailers())),
     ]
     return "\n".join(lines) + "\n"

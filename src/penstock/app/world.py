@@ -30,11 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-<<<<<<< HEAD
-from penstock.app import people
-=======
-from penstock.app import notifications
->>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
+from penstock.app import notifications, people
 from penstock.model import errors
 from penstock.model.values import EnvName
 from penstock.ports.clock import Clock
@@ -87,14 +83,9 @@ class Fleet:
     repository: RepositoryAt
     forge: ForgeAt
     clusters: tuple[ClusterAt, ...]
-<<<<<<< HEAD
     web: people.WebAt = field(default_factory=people.WebAt)
     """The web page: where it is, who signs in how."""
-=======
-    web: str = ""
-    """The address of the web page, when one is served."""
     notifications: notifications.Notifications = field(default_factory=notifications.Notifications)
->>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
 
     @property
     def cache(self) -> Path:
@@ -180,12 +171,8 @@ class Reader:
                 token_file=self.file(self.text(forge, "forge", "tokenFile")) or self.path,
             ),
             clusters=tuple(self.clusters(clusters)),
-<<<<<<< HEAD
             web=people.read(self, top.get("web")),
-=======
-            web=self.text(top, "", "web", ""),
             notifications=notifications.parse(top.get("notifications"), self.path.parent, self.path, self.problems),
->>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
         )
 
     def clusters(self, entries: list[Any]) -> Iterator[ClusterAt]:

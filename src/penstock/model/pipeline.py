@@ -11,11 +11,8 @@ from datetime import datetime, time, timedelta
 from typing import Literal
 
 from penstock.model.errors import Place, Problem
-<<<<<<< HEAD
-from penstock.model.people import Grant
-=======
 from penstock.model.notification import Notification
->>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
+from penstock.model.people import Grant
 from penstock.model.resource import Manifest
 from penstock.model.values import EnvName
 
@@ -189,12 +186,9 @@ class Repository:
     freezes: tuple[Freeze, ...] = ()
     holds: tuple[Hold, ...] = ()
     settled: tuple[Settled, ...] = ()
-<<<<<<< HEAD
     access: tuple[Grant, ...] = ()
     """Who may do what on the web page."""
-=======
     notifications: tuple[Notification, ...] = ()
->>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
     problems: tuple[Problem, ...] = ()
     by_name: Mapping[str, Environment] = field(default_factory=dict)
 

@@ -36,11 +36,8 @@ def discover(tree: Tree) -> Repository:
         freezes=tuple(declared.freezes),
         holds=tuple(declared.holds),
         settled=tuple(declared.settled),
-<<<<<<< HEAD
         access=tuple(declared.access),
-=======
         notifications=tuple(declared.notifications),
->>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
         problems=tuple(sorted(problems, key=_file_order)),
         by_name={environment.name: environment for environment in environments},
     )

@@ -62,11 +62,8 @@ class Declared:
     freezes: list[Freeze] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
-<<<<<<< HEAD
     access: list[people.Grant] = field(default_factory=list)
-=======
     notifications: list[Notification] = field(default_factory=list)
->>>>>>> fe5feea (Notifications by rules in Git: chats, mail, webhooks, comments and commit statuses, none of which holds anything up)
 
 
 def pipeline(document: Document, into: Declared, problems: list[Problem]) -> None:
