@@ -20,15 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from penstock.adapters.cel import Evaluator
+from penstock.adapters.forge.webhooks import Event
 from penstock.apply.marks import Owner
 from penstock.controllers import artifacts, building, dependencies, gitrepository, specs, watching
 from penstock.controllers.acting import Sites, UnusableError, kubeconfig_key
 from penstock.controllers.artifacts import Storage
 from penstock.controllers.decrypting import Openers
 from penstock.controllers.gitrepository import GitReconciler, Source, Sources
+from penstock.controllers.hooks import Hooks
 from penstock.controllers.kustomization import KustomizationReconciler, Memory, Result
 from penstock.controllers.live import LiveView
 from penstock.controllers.metrics import Metrics
+from penstock.controllers.receiving import Receivers
 from penstock.controllers.remotes import Remotes
 from penstock.controllers.reporting import Events, Reporter
 from penstock.controllers.repositories import Repositories
@@ -76,6 +79,8 @@ class Options:
     """Folder of the archives; None for one that goes with the process."""
     artifact_host: str = "127.0.0.1"
     artifact_port: int = 0
+    hooks: Hooks | None = field(default=None, repr=False)
+    """Where the Receivers of this cluster listen; None where nothing serves webhooks."""
     build: building.Build | None = field(default=None, repr=False)
     """The render engine; None for penstock.render."""
 
@@ -213,6 +218,15 @@ class Manager:
                 self._git_actors[key].poke()
         return len(found)
 
+    def poke_source(self, key: Key, event: Event) -> bool:
+        """Fetch one GitRepository now, because of a webhook; whether it is one of ours."""
+        actor = self._git_actors.get(key)
+        if actor is None or self._git is None:
+            return False
+        self._git.expect(key, event.ref, event.after)
+        actor.poke()
+        return True
+
     def reconcile(self, namespace: str, name: str) -> bool:
         """Reconcile one Kustomization now; whether there is one."""
         actor = self._actors.get((namespace, name))
@@ -277,6 +291,8 @@ class Manager:
                 tasks.create_task(self._events.run(), name=f"{self.name} events")
                 tasks.create_task(self._source_events.run(), name=f"{self.name} source events")
                 await self._watch(storage)
+                if self.options.hooks is not None:
+                    tasks.create_task(self._receivers(self.options.hooks).run(), name=f"{self.name} receivers")
                 self.ready.set()
         except* _Stopped:
             raise _Stopped from None
@@ -354,6 +370,16 @@ class Manager:
                 metadata_only=True,
             )
             tasks.create_task(watcher.run(), name=f"{self.name} watch {kind}")
+
+    def _receivers(self, hooks: Hooks) -> Receivers:
+        return Receivers(
+            cluster=self._cluster,
+            clock=self.clock,
+            hooks=hooks,
+            namespace=self.options.namespace,
+            label_selector=self.options.label_selector,
+            poke=self.poke_source,
+        )
 
     def _new_watcher(self, resource: ApiResource, on_change: watching.OnChange) -> Watcher:
         return Watcher(
