@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.adapters.forge.webhooks import Event
     from penstock.controllers.hooks import Hooks
     from penstock.controllers.manager import Manager
+    from penstock.controllers.manager import Options as ManagerOptions
     from penstock.controllers.promotion import Controller
 
 
@@ -61,7 +62,9 @@ class RunningSandbox:
 
 
 @contextlib.asynccontextmanager
-async def running(world: worlds.World, *, sync: bool = True, promote: bool = True) -> AsyncIterator[Running]:
+async def running(
+    world: worlds.World, *, sync: bool = True, promote: bool = True, options: ManagerOptions | None = None
+) -> AsyncIterator[Running]:
     """Sync every environment of this world and promote between them, until the block ends; ends after the passes under way."""
     from penstock.controllers.hooks import Hooks
     from penstock.controllers.manager import Manager

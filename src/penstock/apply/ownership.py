@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +27,11 @@ _NAMING = frozenset({"name", "namespace"})
 
 UNDONE_MANAGERS: tuple[tuple[str, str], ...] = (("kubectl", "Apply"), ("kubectl", "Update"), ("before-first-apply", "Update"))
 """Managers (by prefix, with their operation) whose fields are taken over and so removed when Git does not have them."""
+
+
+def undone_managers(also: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:
+    """The same with further managers, whatever they did."""
+    return (*UNDONE_MANAGERS, *((name, operation) for name in also for operation in ("Apply", "Update")))
 
 
 def fields_of(managed: object, manager: str) -> Fields | None:

@@ -59,7 +59,11 @@ class LiveObject:
     """The object, without managedFields."""
 
 
-def observe(manifest: Manifest, manager: str = flux.FIELD_MANAGER) -> LiveObject:
+def observe(
+    manifest: Manifest,
+    manager: str = flux.FIELD_MANAGER,
+    undone: Sequence[tuple[str, str]] = ownership.UNDONE_MANAGERS,
+) -> LiveObject:
     """What to remember of an object as the server shows it. Takes the manifest over: managedFields are removed from it."""
     metadata = manifest.get("metadata") or {}
     managed = metadata.pop("managedFields", None)
@@ -71,7 +75,7 @@ def observe(manifest: Manifest, manager: str = flux.FIELD_MANAGER) -> LiveObject
         owner=marks.owner(manifest),
         fields=fields,
         digest=ownership.digest(manifest, fields) if fields is not None else "",
-        undo=ownership.to_undo(managed, manager) and not marks.merged(manifest),
+        undo=ownership.to_undo(managed, manager, undone) and not marks.merged(manifest),
         manifest=manifest,
     )
 

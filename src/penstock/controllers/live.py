@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from penstock.apply import planning
+from penstock.apply import ownership, planning
 from penstock.apply.marks import Owner
 from penstock.apply.planning import LiveObject, Verified
 from penstock.controllers.watching import ObjectKey, Watcher, version_of
@@ -29,12 +29,19 @@ OnTouch = Callable[[Owner, ResourceId, bool], None]
 class LiveView:
     """The owned objects of one cluster. `tasks` must be running for as long as the view is used."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, on_touch: OnTouch) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        on_touch: OnTouch,
+        undone: Sequence[tuple[str, str]] = ownership.UNDONE_MANAGERS,
+    ) -> None:
         self.objects: dict[ResourceId, LiveObject] = {}
         self.verified: dict[ResourceId, Verified] = {}
         self._cluster = cluster
         self._clock = clock
         self._on_touch = on_touch
+        self._undone = undone
         self._watchers: dict[tuple[str, str], Watcher] = {}
         self._vanished: set[ResourceId] = set()
         """Deleted while no write of ours had been answered: the answer may be about to come."""
@@ -79,7 +86,7 @@ class LiveView:
             # the watch was quicker
             found = known
         else:
-            found = planning.observe(manifest)
+            found = planning.observe(manifest, undone=self._undone)
         if found.id in self._vanished:
             # the watch saw it go before the answer to our write was here
             self._vanished.discard(found.id)
@@ -122,7 +129,7 @@ class LiveView:
         if known is not None and known.uid == manifest["metadata"].get("uid") and version_of(manifest) <= _number(known):
             # our own write, which we know already
             return
-        found = planning.observe(manifest)
+        found = planning.observe(manifest, undone=self._undone)
         self.objects[id] = found
         verified = self.verified.get(id)
         owner = known.owner if known is not None and known.owner is not None else found.owner
