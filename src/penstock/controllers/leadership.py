@@ -11,6 +11,7 @@ By default the leases are those of Flux's own controllers: Penstock and Flux on 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -108,10 +109,14 @@ class Leadership:
 
     async def _take(self) -> _Lease | None:
         """Renew and take what can be; the first lease that is somebody else's."""
+        missing: _Lease | None = None
         for lease in self._leases:
-            if not await lease.attempt():
-                return lease
-        return None
+            if missing is not None:
+                # not to be taken before the one it comes after, but seen: its time runs from now
+                await lease.look()
+            elif not await lease.attempt():
+                missing = lease
+        return missing
 
     async def keep(self) -> None:
         """Renew for ever; returns, with `lost` set, when the right to write is over."""
@@ -174,6 +179,14 @@ class _Lease:
         else:
             self._until = float("-inf")
         return ours
+
+    async def look(self) -> None:
+        """See whether it changed, without taking it."""
+        with contextlib.suppress(RemoteError, TimeoutError):
+            async with asyncio.timeout(self._timing.renew_deadline.total_seconds()):
+                found = await self._cluster.get(await self._resource(), self._namespace, self.name)
+                if found is not None:
+                    self._abandoned(found.get("spec") or {})
 
     async def _attempt(self) -> bool:
         resource = await self._resource()

@@ -92,8 +92,12 @@ class Place:
         self.processes.append(process)
         return process
 
-    def commit(self, files: Mapping[str, str | None], message: str = "change") -> str:
+    async def commit(self, files: Mapping[str, str | None], message: str = "change") -> str:
         """Commit and push; the revision."""
+        # away from the loop, which serves the repository
+        return await asyncio.to_thread(self._commit, files, message)
+
+    def _commit(self, files: Mapping[str, str | None], message: str) -> str:
         for path, content in files.items():
             target = self.work / path
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ async def _leads(place, process) -> None:
 
 
 async def _synced(place, maps, *flags: str):
-    revision = place.commit(maps(3))
+    revision = await place.commit(maps(3))
     await place.source()
     await place.kustomization()
     first = place.start("a", *QUICK, *flags)
@@ -33,7 +33,7 @@ async def test_a_paused_leader_writes_nothing_after_its_lease_is_over(place, map
     first = await _synced(place, maps)
     second = place.start("b", *QUICK)
     # stopped in the middle of applying: hundreds of writes are still to come
-    place.commit(maps(300, "2"))
+    await place.commit(maps(300, "2"))
     await place.poke("GitRepository", "fleet")
     before = len(place.writes("penstock-a"))
 
@@ -44,7 +44,7 @@ async def test_a_paused_leader_writes_nothing_after_its_lease_is_over(place, map
     first.popen.send_signal(signal.SIGSTOP)
     await _leads(place, second)
     done = place.writes("penstock-a")
-    revision = place.commit(maps(300, "3"))
+    revision = await place.commit(maps(300, "3"))
     await place.poke("GitRepository", "fleet")
     await place.until_applied(revision, seconds=120)
     first.popen.send_signal(signal.SIGCONT)
@@ -60,7 +60,7 @@ async def test_a_paused_leader_writes_nothing_after_its_lease_is_over(place, map
 
 async def test_when_the_leader_dies_another_leads_within_twenty_seconds(place, maps):
     """With the times that are in force unless said otherwise."""
-    revision = place.commit(maps(3))
+    revision = await place.commit(maps(3))
     await place.source()
     await place.kustomization()
     first = place.start("a")
@@ -75,7 +75,7 @@ async def test_when_the_leader_dies_another_leads_within_twenty_seconds(place, m
     died = time.monotonic()
     await _leads(place, second)
     assert time.monotonic() - died <= 20
-    revision = place.commit(maps(3, "2"))
+    revision = await place.commit(maps(3, "2"))
     await place.poke("GitRepository", "fleet")
     await place.until_applied(revision)
 
@@ -104,7 +104,7 @@ async def test_it_waits_while_flux_itself_leads(place, maps):
         },
     }
     await place.apply(flux)
-    revision = place.commit(maps(1))
+    revision = await place.commit(maps(1))
     await place.source()
     await place.kustomization()
     process = place.start("a", *QUICK)
