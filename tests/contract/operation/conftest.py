@@ -194,7 +194,7 @@ class Place:
         return str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
 
     def writes(self, user: str) -> list[dict[str, Any]]:
-        """Mutating requests of a user that changed something, from the audit log, leases left out; newest last."""
+        """Mutating requests of a user in this namespace, from the audit log, leases left out; newest last."""
         assert self.server.audit_log is not None
         found = []
         for line in self.server.audit_log.read_text().splitlines():
@@ -203,7 +203,8 @@ class Place:
             if (
                 who == user
                 and entry["verb"] in ("create", "update", "patch", "delete")
-                and (entry.get("objectRef") or {}).get("resource") != "leases"
+                and entry.get("objectRef", {}).get("namespace") == self.namespace
+                and entry["objectRef"]["resource"] != "leases"
                 and "dryRun" not in entry["requestURI"]
             ):
                 found.append(entry)
