@@ -215,7 +215,7 @@ def longest_pass(manifest: Manifest) -> timedelta:
     try:
         if manifest.get("kind") == flux.KUSTOMIZATION:
             return 3 * kustomization(manifest).timeout
-        return 2 * (_duration(spec, "timeout", None) or timedelta(seconds=60))
+        return 2 * (duration_of(spec, "timeout", None) or timedelta(seconds=60))
     except (InputError, KeyError, AssertionError):
         # what cannot be read is not worked on for long
         return timedelta(0)
