@@ -59,6 +59,9 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--max-retry-delay", type=span, default="1m", show_default=True, help="Longest pause after errors."),
             click.option("--default-service-account", default="", help="Who acts for objects that name no account."),
             click.option("--no-cross-namespace-refs", is_flag=True, help="Refuse references to other namespaces."),
+            click.option(
+                "--sops-age-secret", default="", metavar="NAME", help="A Secret of the own namespace with age keys for all."
+            ),
             click.option("--override-manager", multiple=True, metavar="NAME", help="Take over what this field manager set."),
             click.option(
                 "--custom-apply-stage-kinds", default="", metavar="GROUP/KIND,...", help="Kinds to apply before the rest."
@@ -161,6 +164,7 @@ def _manager_options(flags: dict[str, Any], *, alone: bool) -> Options:
         additive_ready_expr=gates.get("AdditiveCELDependencyCheck", False),
         watch_configs=not gates.get("DisableConfigWatchers", False),
         default_service_account=flags["default_service_account"],
+        sops_age_secret=flags["sops_age_secret"],
         no_cross_namespace_refs=flags["no_cross_namespace_refs"],
         artifacts=flags["storage_path"],
         artifact_host=host,
