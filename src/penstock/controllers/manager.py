@@ -41,8 +41,8 @@ from penstock.controllers.gitrepository import GitReconciler, Source, Sources
 from penstock.controllers.hooks import Hooks
 from penstock.controllers.kustomization import KustomizationReconciler, Memory, Result
 from penstock.controllers.live import LiveView
-from penstock.controllers.receiving import Receivers
 from penstock.controllers.metrics import CONTROLLERS, Metrics, Working
+from penstock.controllers.receiving import Receivers
 from penstock.controllers.remotes import Remotes
 from penstock.controllers.reporting import Events, Reporter
 from penstock.controllers.repositories import Repositories
