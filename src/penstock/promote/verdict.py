@@ -9,15 +9,16 @@ from __future__ import annotations
 import fnmatch
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from penstock.merge import selecting
+from penstock.merge import lines, selecting
 from penstock.model.fieldpath import FieldPath, Keyed, Step
 from penstock.model.pipeline import Difference
 from penstock.model.rendered import RenderedObject
 from penstock.model.resource import ResourceId
 from penstock.model.values import MISSING, Missing
+from penstock.promote import generated
 
 State = Literal["promoted", "kept", "declared", "unexplained", "beside"]
 """promoted: travels now; kept, declared: stays different and is meant to; unexplained: differs though it changed upstream;
@@ -108,6 +109,8 @@ class _Sides:
         after: Sequence[RenderedObject],
         base: Sequence[RenderedObject] | None,
     ) -> None:
+        source, before, after = (generated.written_names(side) for side in (source, before, after))
+        base = generated.written_names(base) if base is not None else None
         self.after = {one.id: one.manifest for one in after}
         self.before = {one.id: one.manifest for one in before}
         targets = list(dict.fromkeys([*self.after, *self.before]))
@@ -157,7 +160,11 @@ def _object_rows(
         seen = values[:1] + values[2:] if before is None else values[1:] if source is None else values
         if all(value == seen[0] for value in seen):
             continue
-        yield _row(name, key, path, values, base, selectors, picked)
+        row = _row(name, key, path, values, base, selectors, picked)
+        if not _secret(key, path) and any(isinstance(value, str) and "\n" in value for value in values):
+            yield from _by_line(row, values, base.get(path, MISSING) if base is not None else MISSING)
+        else:
+            yield row
 
 
 def _whole(name: str, source: bool, before: bool, after: bool) -> Iterator[Row]:
@@ -200,6 +207,32 @@ def _row(
         state = "kept"
     shown = [_shown(key, path, value, values) for value in values]
     return Row(object=name, field=text, source=shown[0], before=shown[1], after=shown[2], state=state, difference=declared)
+
+
+def _by_line(row: Row, values: Sequence[Value], base: Value) -> Iterator[Row]:
+    """The rows of a text of several lines, which is merged by line: what travels, and what stays different beside it."""
+    if not all(isinstance(value, str) for value in values):
+        yield row
+        return
+    source, before, after = (value.split("\n") for value in values)
+    merged = lines.merge(base.split("\n"), source, before) if isinstance(base, str) else None
+    carried = merged is not None and not merged.clashes and merged.applied(before) == after
+    if before != after:
+        was, now = _between(before, after)
+        state: State = "promoted" if row.state == "promoted" or (carried and row.difference is None) else row.state
+        yield replace(row, source=now if state == "promoted" else _between(after, source)[1], before=was, after=now, state=state)
+    if source != after and (before == after or carried):
+        here, there = _between(after, source)
+        state = "declared" if row.difference is not None else "kept" if carried or row.state != "unexplained" else row.state
+        yield replace(row, source=there, before=here, after=here, state=state)
+
+
+def _between(old: Sequence[str], new: Sequence[str]) -> tuple[str, str]:
+    """The lines that only one of two texts has."""
+    found = lines.hunks(old, new)
+    was = [line for hunk in found for line in old[hunk.start : hunk.end]]
+    now = [line for hunk in found for line in hunk.lines]
+    return "\n".join(was), "\n".join(now)
 
 
 def _same_field(picked: str, key: ResourceId, text: str) -> bool:
@@ -252,12 +285,16 @@ def _shown(key: ResourceId, path: FieldPath, value: Value, values: Sequence[Valu
     """A value as text; of a Secret only which sides are equal."""
     if isinstance(value, Missing):
         return value
-    if key.kind == "Secret" and not key.group and path and path[0] in _SECRET_FIELDS:
+    if _secret(key, path):
         different = [other for index, other in enumerate(values) if other is not MISSING and other not in values[:index]]
         return MASK if len(different) < 2 else f"{MASK} ({'ABC'[different.index(value)]})"
     if isinstance(value, str):
         return str(value)
     return json.dumps(value, ensure_ascii=False)
+
+
+def _secret(key: ResourceId, path: FieldPath) -> bool:
+    return key.kind == "Secret" and not key.group and bool(path) and path[0] in _SECRET_FIELDS
 
 
 def flatten(manifest: Mapping[str, Any]) -> dict[FieldPath, Value]:

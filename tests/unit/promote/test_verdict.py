@@ -143,3 +143,34 @@ def test_lists_without_keys_go_by_position_and_keyed_ones_by_their_key() -> None
         "b": [{"name": "n", "v": 1}, {"name": "m"}],
     }
     assert {".".join(map(str, path)) for path in verdict.flatten(one)} >= {"a.0", "a.1", "b.[name=n].v", "b.[name=m].name"}
+
+
+def configured(name: str, text: str) -> list[dict[str, Any]]:
+    """A generated ConfigMap and what reads it."""
+    reader = deployment("web:1")
+    reader["spec"]["template"]["spec"]["volumes"] = [{"name": "config", "configMap": {"name": name}}]
+    return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"app.properties": text}}, reader]
+
+
+def test_a_generated_name_is_no_difference_and_its_object_is_the_same_one() -> None:
+    found = compare(
+        configured("web-7k2m9f8dcb", "retries=3\nworkers=2\n"),
+        configured("web-2bb4c5d6f7", "retries=1\nworkers=16\n"),
+        configured("web-9hmt8k7g6f", "retries=3\nworkers=16\n"),
+        base=configured("web-4444455555", "retries=1\nworkers=2\n"),
+    )
+    assert [(row.object, row.field, row.source, row.before, row.after, row.state) for row in found.rows] == [
+        ("ConfigMap/web", "data.app.properties", "retries=3", "retries=1", "retries=3", "promoted"),
+        ("ConfigMap/web", "data.app.properties", "workers=2", "workers=16", "workers=16", "kept"),
+    ]
+    assert found.same and found.objects_changed == ("ConfigMap/web",)
+    assert (found.objects_created, found.objects_deleted) == ((), ())
+
+
+def test_a_text_in_which_a_line_was_not_carried_over_is_not_the_same_configuration() -> None:
+    def text(value: str) -> dict[str, Any]:
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"}, "data": {"file": value}}
+
+    found = compare(text("a=2\nb=1\n"), text("a=1\nb=5\n"), text("a=7\nb=5\n"), text("a=1\nb=1\n"))
+    assert [row.state for row in found.rows] == ["beside"]
+    assert not found.same
