@@ -33,6 +33,7 @@ def test_the_specification_is_there() -> None:
 
 
 @pytest.mark.parametrize("case", [*cases(CASES), *cases(OWN)], ids=lambda case: case["name"])
+@pytest.mark.row("M16", "M17", "M18", "M19")
 def test_merges_as_specified(case: dict[str, Any]) -> None:
     merged = merge.three_way(
         content(case, "base"),

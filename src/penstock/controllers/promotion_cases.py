@@ -15,7 +15,7 @@ from penstock.merge.outcome import Choice
 from penstock.model.pipeline import Environment, Repository
 from penstock.model.values import CommitId, EnvName
 from penstock.ports.forge import CommitStatus, PullRequest, Review
-from penstock.promote import change, deciding, evidence, gates, records, text, verdict
+from penstock.promote import change, deciding, evidence, gates, records, referring, text, verdict
 
 BRANCHES = "penstock/promote/"
 SUPERSEDED = "penstock/superseded"
@@ -52,6 +52,8 @@ class Case:
     evidence: tuple[evidence.Evidence, ...] = ()
     verdicts: tuple[gates.Verdict, ...] = ()
     outcome: verdict.Outcome | None = None
+    broken: tuple[referring.Broken, ...] = ()
+    """References between the target's objects that it would break."""
     problem: str = ""
     """Why the target would not render."""
     pull: PullRequest | None = None

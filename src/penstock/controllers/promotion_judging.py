@@ -18,7 +18,7 @@ from penstock.model.tree import Tree
 from penstock.model.values import CommitId
 from penstock.ports.forge import PullRequest, Review
 from penstock.ports.repo import Commit, Repo, Signature
-from penstock.promote import change, deciding, evidence, gates, records, text, verdict
+from penstock.promote import change, deciding, evidence, gates, records, referring, text, verdict
 
 _ATTENTION = ("names-source", "ciphertext")
 """Notes of the merge that a person should read before the pull request is ready."""
@@ -188,7 +188,8 @@ class Judge:
             picked=[one.field for one in case.record.picked if one.side == "keep"],
         )
         words = verdict.sentence(outcome, case.source.name, case.change.commit)
-        return replace(case, outcome=outcome, record=replace(case.record, verdict=words))
+        broken = referring.broken_by(before, after)
+        return replace(case, outcome=outcome, broken=broken, record=replace(case.record, verdict=words))
 
     def _proposal(self, survey: Survey, case: Case) -> text.Proposal:
         tree = self.repo.tree(survey.tip)
@@ -261,6 +262,8 @@ class Judge:
             author=forged.pull.author if forged.pull else survey.login,
             teams=teams,
             statuses=tuple(gates.Status(context=one.context, state=one.state, creator=one.creator) for one in forged.statuses),
+            odd="" if case.outcome is None else verdict.oddity(case.outcome),
+            broken=tuple(f"{one} ({one.place})" for one in case.broken),
             freezes=survey.repository.freezes,
             holds=survey.repository.holds,
             now=survey.now,

@@ -67,6 +67,8 @@ class Gates:
     """Logins, or teams as 'team:name'; empty: anybody but the author of the pull request."""
     windows: tuple[Window, ...] = ()
     statuses: tuple[RequiredStatus, ...] = ()
+    references: bool = True
+    """What the rendered objects say of each other still holds afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,10 @@ class Situation:
     teams: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Team name -> logins."""
     statuses: tuple[Status, ...] = ()
+    odd: str = ""
+    """Why the result would not be the source's configuration, '' when it would be."""
+    broken: tuple[str, ...] = ()
+    """References between rendered objects of the target that the change would break, each a clause with its place."""
     freezes: tuple[Freeze, ...] = ()
     holds: tuple[Hold, ...] = ()
     now: datetime
@@ -122,6 +126,27 @@ def soak(situation: Situation) -> list[Verdict]:
     return [Verdict(gate="soak", state="waiting", text=text, until=max(since) + wanted, who="time")]
 
 
+def verdict(situation: Situation) -> list[Verdict]:
+    """The result is the source's configuration, or a person has seen that it is not: what no environment ever ran is not
+    merged by itself, however few approvals are asked for."""
+    if not situation.odd:
+        return [Verdict(gate="verdict", state="passed", text="same configuration but for what is meant to differ")]
+    seen = _counted(situation, None)
+    if seen:
+        return [Verdict(gate="verdict", state="passed", text=f"{situation.odd}, seen by {', '.join(seen)}")]
+    return [Verdict(gate="verdict", state="waiting", text=f"{situation.odd}: a person has to approve that", who="person")]
+
+
+def references(situation: Situation) -> list[Verdict]:
+    """What the target's objects say of each other holds afterwards too: no key, port, name or label got lost between them."""
+    if not situation.target.gates.references:
+        return []
+    if not situation.broken:
+        return [Verdict(gate="references", state="passed", text="no reference between objects breaks")]
+    more = f", and {len(situation.broken) - 1} more" if len(situation.broken) > 1 else ""
+    return [Verdict(gate="references", state="failed", text=f"would break {situation.broken[0]}{more}", who="person")]
+
+
 def approvals(situation: Situation) -> list[Verdict]:
     """Enough different people, allowed to, other than the author, for exactly this content."""
     rules = situation.target.gates
@@ -131,7 +156,17 @@ def approvals(situation: Situation) -> list[Verdict]:
     if not rules.approvals:
         return []
     allowed = _allowed(rules.approvers, situation.teams)
-    names = sorted(
+    names = _counted(situation, allowed)
+    whom = f" from {', '.join(approver.replace('team:', 'team ') for approver in rules.approvers)}" if rules.approvers else ""
+    if len(names) >= rules.approvals:
+        return [Verdict(gate="approvals", state="passed", text=f"approved by {', '.join(names)}")]
+    text = f"{len(names)} of {rules.approvals} approval{'s' if rules.approvals > 1 else ''}{whom}"
+    return [Verdict(gate="approvals", state="waiting", text=text, who="person")]
+
+
+def _counted(situation: Situation, allowed: set[str] | None) -> list[str]:
+    """Who approved and may: not the author, and one of those allowed where only some are."""
+    return sorted(
         {
             approval.user
             for approval in situation.approvals
@@ -139,11 +174,6 @@ def approvals(situation: Situation) -> list[Verdict]:
             and (allowed is None or approval.user in allowed)
         }
     )
-    whom = f" from {', '.join(approver.replace('team:', 'team ') for approver in rules.approvers)}" if rules.approvers else ""
-    if len(names) >= rules.approvals:
-        return [Verdict(gate="approvals", state="passed", text=f"approved by {', '.join(names)}")]
-    text = f"{len(names)} of {rules.approvals} approval{'s' if rules.approvals > 1 else ''}{whom}"
-    return [Verdict(gate="approvals", state="waiting", text=text, who="person")]
 
 
 def _allowed(approvers: Sequence[str], teams: Mapping[str, Sequence[str]]) -> set[str] | None:
@@ -212,7 +242,7 @@ def statuses(situation: Situation) -> list[Verdict]:
     return found
 
 
-GATES: tuple[Callable[[Situation], list[Verdict]], ...] = (hold, freeze, healthy, soak, statuses, approvals, window)
+GATES: tuple[Callable[[Situation], list[Verdict]], ...] = (hold, freeze, healthy, soak, verdict, references, statuses, approvals, window)
 """Every gate, in the order people read them."""
 
 

@@ -336,9 +336,13 @@ def sentence(outcome: Outcome, source: str, commit: str) -> str:
     meant = f", except {' and '.join(parts)} difference{'s' if total != 1 else ''}" if parts else ""
     if outcome.same:
         return f"Same configuration as {where}{meant}."
+    return f"NOT the configuration of {where}: {oddity(outcome)}{meant.replace(', except', '; besides')}."
+
+
+def oddity(outcome: Outcome) -> str:
+    """'1 not carried over and 2 changed to something else'; '' when the result is the source's configuration."""
     odd = [(outcome.count("unexplained"), "not carried over"), (outcome.count("beside"), "changed to something else")]
-    told = " and ".join(f"{count} {word}" for count, word in odd if count)
-    return f"NOT the configuration of {where}: {told}{meant.replace(', except', '; besides')}."
+    return " and ".join(f"{count} {word}" for count, word in odd if count)
 
 
 def of_unit(

@@ -41,7 +41,7 @@ ENVIRONMENT_FIELDS = (
     "protected",
     "differences",
 )
-GATE_FIELDS = ("healthy", "soak", "approvals", "windows", "statuses")
+GATE_FIELDS = ("healthy", "soak", "approvals", "windows", "statuses", "references")
 APPROVAL_FIELDS = ("count", "from")
 WINDOW_FIELDS = ("days", "from", "to", "timeZone")
 STATUS_FIELDS = ("context", "creator")
@@ -247,6 +247,7 @@ def _gates(gates: Cursor, default: Gates) -> Gates:
         approvers=approvers,
         windows=tuple(_window(item) for item in windows.items()) if windows.present else default.windows,
         statuses=tuple(_status(item) for item in statuses.items()) if statuses.present else default.statuses,
+        references=gates.at("references").flag(default.references),
     )
 
 

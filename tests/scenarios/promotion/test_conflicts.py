@@ -27,6 +27,7 @@ async def both_changed(fleet: Fleet) -> None:
     await fleet.syncs("dev")
 
 
+@pytest.mark.row("M11")
 async def test_a_conflict_opens_nothing_and_names_both_values_with_their_lines(
     fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:

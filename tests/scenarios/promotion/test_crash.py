@@ -104,6 +104,7 @@ _BREAKS = ("killed before", "killed after", "answer lost")
 
 
 @pytest.mark.parametrize(("at", "how"), list(itertools.product(range(1, _MOST + 1), _BREAKS)))
+@pytest.mark.row("M30", "M06", "G15")
 async def test_a_promotion_broken_at_any_step_ends_in_one_pull_request_and_one_merge(fleet: Fleet, at: int, how: str) -> None:
     await story(fleet, Plan(at, how))
     await judge(fleet)
@@ -111,6 +112,7 @@ async def test_a_promotion_broken_at_any_step_ends_in_one_pull_request_and_one_m
 
 @pytest.mark.parametrize("any_fleet", ["gitea"], indirect=True)
 @pytest.mark.parametrize("how", _BREAKS)
+@pytest.mark.row("M30")
 async def test_on_a_real_gitea_a_broken_merge_ends_in_one_merge_too(any_fleet: Fleet, how: str) -> None:
     """The step that matters most, the merge, broken in every way."""
     plan = Plan(0, how, name="merge_pull")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from promotion_fleet import WEB, Fleet
 
 from penstock.ports.forge import CommitStatus
@@ -25,6 +26,7 @@ async def test_nothing_is_proposed_that_ran_sick(fleet: Fleet) -> None:
     assert await fleet.settle() == []
 
 
+@pytest.mark.row("M31")
 async def test_nothing_is_proposed_when_something_else_was_applied_than_git_renders(fleet: Fleet) -> None:
     await fleet.raise_timeout()
     await fleet.syncs("dev", digest="sha256:" + "0" * 64)
@@ -56,6 +58,7 @@ async def test_an_app_moves_on_while_another_one_in_its_environment_is_sick(flee
     assert "(clusters/dev/apps/api/deployment.yaml:1" in case.decision.reason
 
 
+@pytest.mark.row("M01")
 async def test_a_forged_record_is_no_evidence(fleet: Fleet) -> None:
     """A trailer that claims health, in a commit and in its text, moves nothing."""
     text = await fleet.read(WEB.format("dev") + "config.yaml")
@@ -70,6 +73,7 @@ async def test_a_forged_record_is_no_evidence(fleet: Fleet) -> None:
     assert await fleet.settle() == ["open web -> staging"], "and it does not hide the change either"
 
 
+@pytest.mark.row("M02")
 async def test_a_status_of_ours_set_by_somebody_else_opens_nothing(fleet: Fleet) -> None:
     await gated(fleet, "      statuses: [{context: ci/test, creator: developer}]\n")
     await fleet.raise_timeout()
@@ -122,6 +126,7 @@ async def test_a_held_app_stays_back_and_others_go(fleet: Fleet) -> None:
     assert await fleet.settle() == ["open api -> staging"]
 
 
+@pytest.mark.row("M27")
 async def test_gates_are_read_from_main_and_not_from_the_pull_request(fleet: Fleet) -> None:
     """A branch that weakens its own gate changes nothing: only what main says counts."""
     await gated(fleet, "      approvals: 2\n")
@@ -155,6 +160,7 @@ async def test_where_promotion_is_not_automatic_nothing_is_opened_until_asked(fl
 CONFIG = WEB.format("staging") + "config.yaml"
 
 
+@pytest.mark.row("M03")
 async def test_the_guard_names_a_direct_edit_and_blocks_it_where_the_environment_is_protected(fleet: Fleet) -> None:
     text = (await fleet.read(CONFIG)).replace("10s", "99s")
     pull = await fleet.propose("developer", "hotfix", {CONFIG: text})

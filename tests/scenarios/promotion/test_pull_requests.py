@@ -22,6 +22,7 @@ async def opened(fleet: Fleet) -> int:
     return (await fleet.the_pull()).number
 
 
+@pytest.mark.row("M08")
 async def test_a_second_commit_to_dev_updates_the_open_pull_request(fleet: Fleet) -> None:
     number = await opened(fleet)
     head = (await fleet.the_pull()).head_sha
@@ -39,6 +40,7 @@ async def test_a_second_commit_to_dev_updates_the_open_pull_request(fleet: Fleet
     assert "checkout_timeout: 30s" in await fleet.read("clusters/staging/apps/web/config.yaml")
 
 
+@pytest.mark.row("M04")
 async def test_an_approval_of_earlier_content_does_not_count_for_later_content(fleet: Fleet) -> None:
     await opened(fleet)
     pull = await fleet.the_pull()
@@ -75,6 +77,7 @@ async def test_a_request_for_changes_stops_the_merge(fleet: Fleet) -> None:
     assert "changes requested by reviewer" in (await fleet.the_pull()).body
 
 
+@pytest.mark.row("M09")
 async def test_a_revert_in_dev_closes_the_pull_request(fleet: Fleet) -> None:
     number = await opened(fleet)
     await fleet.raise_timeout(to="10s", was="20s")
@@ -91,6 +94,7 @@ async def test_what_the_target_got_otherwise_closes_the_pull_request(fleet: Flee
     assert await fleet.settle() == ["close web -> staging"]
 
 
+@pytest.mark.row("M24")
 async def test_closed_by_a_person_stays_closed_until_the_content_is_another(fleet: Fleet) -> None:
     number = await opened(fleet)
     await fleet.forges["reviewer"].update_pull(number, state="closed")
@@ -112,6 +116,7 @@ async def test_what_penstock_closed_itself_is_opened_again_when_it_is_due_again(
     assert await fleet.settle() == ["open web -> staging"]
 
 
+@pytest.mark.row("M03")
 async def test_a_hand_edit_in_the_target_is_kept_and_a_field_it_shares_is_merged(fleet: Fleet) -> None:
     """A direct edit of staging while its pull request is open: the branch is rebuilt on it, nothing is lost."""
     await opened(fleet)
@@ -124,6 +129,7 @@ async def test_a_hand_edit_in_the_target_is_kept_and_a_field_it_shares_is_merged
     assert 'new_checkout: "false"  # feature flag' in text and "checkout_timeout: 20s" in text
 
 
+@pytest.mark.row("M04")
 async def test_a_push_of_somebody_else_to_the_branch_is_neither_overwritten_nor_merged(fleet: Fleet) -> None:
     await opened(fleet)
     pull = await fleet.the_pull()
@@ -139,6 +145,7 @@ async def test_a_push_of_somebody_else_to_the_branch_is_neither_overwritten_nor_
     assert (now.state, now.head_sha) == ("open", sneaky)
 
 
+@pytest.mark.row("M14")
 async def test_a_new_app_is_a_pull_request_of_its_own_that_brings_its_line(fleet: Fleet) -> None:
     cron = "clusters/dev/apps/cron/"
     config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: cron\ndata:\n  every: 5m\n"
@@ -159,6 +166,7 @@ async def test_a_new_app_is_a_pull_request_of_its_own_that_brings_its_line(fleet
     assert await fleet.read("clusters/staging/apps/cron/config.yaml") == config
 
 
+@pytest.mark.row("M13")
 async def test_a_removed_app_is_an_explicit_removal_that_names_what_will_be_deleted(fleet: Fleet) -> None:
     listing = await fleet.read("clusters/dev/apps/kustomization.yaml")
     gone: dict[str, str | None] = {f"clusters/dev/apps/report/{name}.yaml": None for name in ("cronjob", "kustomization")}
@@ -187,6 +195,7 @@ async def test_several_apps_move_side_by_side(fleet: Fleet) -> None:
     assert fleet.mirror.branches("penstock/") == {}
 
 
+@pytest.mark.row("M05")
 async def test_a_merge_past_red_gates_is_recorded_loudly_and_once(fleet: Fleet) -> None:
     number = await opened(fleet)
     await fleet.settle()
@@ -243,6 +252,7 @@ class Meddling:
         await self._repo.fetch()
 
 
+@pytest.mark.row("M32", "G14")
 async def test_what_is_pushed_right_before_the_merge_is_looked_at_first(fleet: Fleet) -> None:
     await opened(fleet)
     await fleet.approve(await fleet.the_pull())
@@ -254,6 +264,7 @@ async def test_what_is_pushed_right_before_the_merge_is_looked_at_first(fleet: F
     assert "checkout_timeout: 60s" in await fleet.read(WEB.format("staging") + "config.yaml")
 
 
+@pytest.mark.row("M22")
 async def test_many_apps_move_at_once_and_no_update_is_lost(fleet: Fleet) -> None:
     """Twenty apps, one commit, twenty pull requests, all approved together: all land, in few passes."""
     names = [f"app-{number:02}" for number in range(20)]
@@ -306,6 +317,7 @@ async def test_a_fault_in_one_app_is_told_and_holds_no_other_up(fleet: Fleet, mo
     assert survey.faults == ("api -> staging cannot be judged (ValueError), please report it",)
 
 
+@pytest.mark.row("M25")
 async def test_a_person_may_merge_by_hand_and_the_next_change_builds_on_it(fleet: Fleet) -> None:
     number = await opened(fleet)
     pull = await fleet.the_pull()

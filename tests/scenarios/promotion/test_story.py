@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from promotion_fleet import Fleet
 
 
@@ -11,6 +12,7 @@ async def test_a_fresh_repository_has_nothing_to_promote(any_fleet: Fleet) -> No
     assert await fleet.drawing() == ""
 
 
+@pytest.mark.row("M26")
 async def test_a_change_travels_from_dev_to_prod_through_two_reviews(any_fleet: Fleet) -> None:
     fleet = any_fleet
     await fleet.raise_timeout()

@@ -108,6 +108,7 @@ def test_a_status_counts_only_from_the_account_that_is_trusted() -> None:
         ("2026-03-07T10:00:00+00:00", False),  # Saturday
     ],
 )
+@pytest.mark.row("M29")
 def test_a_window_follows_local_time_across_summer_time(moment: str, is_open: bool) -> None:
     assert calendar.is_open(WORK, datetime.fromisoformat(moment)) is is_open
 
@@ -134,4 +135,18 @@ def test_a_start_that_the_clock_skips_moves_with_the_clock() -> None:
 
 
 def test_switched_off_gates_say_nothing() -> None:
-    assert judge(Gates(healthy=False, approvals=0), evidence=()) == {}
+    assert judge(Gates(healthy=False, approvals=0, references=False), evidence=()).keys() == {"verdict"}
+
+
+def test_a_reference_that_would_break_is_told_with_its_place_and_how_many_more() -> None:
+    broken = ("Deployment/web env: ConfigMap/web has no key level (clusters/prod/apps/web/deployment.yaml:1)", "another")
+    assert judge(Gates(approvals=0), broken=broken)["references"][:2] == ("failed", f"would break {broken[0]}, and 1 more")
+
+
+def test_what_is_not_the_sources_configuration_needs_a_person_even_where_no_approval_is_asked_for() -> None:
+    alone = Gates(approvals=0)
+    assert judge(alone)["verdict"][0] == "passed"
+    odd = "1 changed to something else"
+    assert judge(alone, odd=odd)["verdict"][:2] == ("waiting", f"{odd}: a person has to approve that")
+    assert judge(alone, odd=odd, approvals=(approval("penstock"),))["verdict"][0] == "waiting"
+    assert judge(alone, odd=odd, approvals=(approval("ann"),))["verdict"][:2] == ("passed", f"{odd}, seen by ann")

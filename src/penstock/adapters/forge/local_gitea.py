@@ -114,7 +114,7 @@ class LocalGitea:
         """An empty repository all users may write to; rules guard the default branch, as in the sandbox."""
         await self._owner(owner)
         wanted = {"name": name, "default_branch": default_branch, "private": True}
-        await self._admin("POST", f"/orgs/{owner}/repos", body=wanted)
+        await self.admin("POST", f"/orgs/{owner}/repos", body=wanted)
         if required_approvals or push_whitelist:
             rules = {
                 "rule_name": default_branch,
@@ -124,7 +124,7 @@ class LocalGitea:
                 "required_approvals": required_approvals,
                 "dismiss_stale_approvals": True,
             }
-            await self._admin("POST", f"/repos/{owner}/{name}/branch_protections", body=rules)
+            await self.admin("POST", f"/repos/{owner}/{name}/branch_protections", body=rules)
         return f"{owner}/{name}"
 
     async def set_team(self, org: str, name: str, members: Sequence[str]) -> None:
@@ -136,19 +136,19 @@ class LocalGitea:
             "includes_all_repositories": True,
             "units": ["repo.code", "repo.pulls", "repo.issues"],
         }
-        answer = await self._admin("POST", f"/orgs/{org}/teams", body=wanted)
+        answer = await self.admin("POST", f"/orgs/{org}/teams", body=wanted)
         made = rest.decode(answer.body, dict[str, Any])
         for member in members:
-            await self._admin("PUT", f"/teams/{made['id']}/members/{member}")
+            await self.admin("PUT", f"/teams/{made['id']}/members/{member}")
 
     async def add_user(self, login: str) -> None:
         """A person with a token for everything."""
         password = secrets.token_urlsafe(16)
         wanted = {"username": login, "email": f"{login}@localhost.invalid", "password": password, "must_change_password": False}
-        await self._admin("POST", "/admin/users", body=wanted)
+        await self.admin("POST", "/admin/users", body=wanted)
         self.tokens[login] = await _make_token(self.folder, login)
 
-    async def _admin(self, method: str, path: str, *, body: object = None) -> rest.Answer:
+    async def admin(self, method: str, path: str, *, body: object = None) -> rest.Answer:
         """One request as the site's admin, in a session of its own: any event loop may call it."""
         async with rest.session() as session:
             return await rest.Rest(session, f"{self.url}/api/v1", self._authorize, "Gitea").request(method, path, body=body)
@@ -160,12 +160,12 @@ class LocalGitea:
         if org in self.owners:
             return
         self.owners.add(org)
-        await self._admin("POST", "/orgs", body={"username": org, "visibility": "private"})
+        await self.admin("POST", "/orgs", body={"username": org, "visibility": "private"})
         await self.set_team(org, _WRITERS, [user for user in self.tokens if user not in (_ADMIN, _BOT)])
-        teams = rest.decode((await self._admin("GET", f"/orgs/{org}/teams")).body, list[dict[str, Any]])
+        teams = rest.decode((await self.admin("GET", f"/orgs/{org}/teams")).body, list[dict[str, Any]])
         owners = next(team["id"] for team in teams if team["name"] == "Owners")
         if _BOT in self.tokens:
-            await self._admin("PUT", f"/teams/{owners}/members/{_BOT}")
+            await self.admin("PUT", f"/teams/{owners}/members/{_BOT}")
 
 
 def missing() -> str | None:
@@ -196,7 +196,7 @@ async def run(
     try:
         server = LocalGitea(url=f"http://127.0.0.1:{port}", folder=folder)
         await _ready(server, process)
-        server.tokens[_ADMIN] = await _make_admin(folder)
+        server.tokens[_ADMIN] = await _makeadmin(folder)
         for user in users:
             await server.add_user(user)
         for org, named in (teams or {}).items():
@@ -266,7 +266,7 @@ async def _gitea(folder: Path, *arguments: str) -> str:
     return stdout.decode()
 
 
-async def _make_admin(folder: Path) -> str:
+async def _makeadmin(folder: Path) -> str:
     word = secrets.token_urlsafe(16)
     await _gitea(folder, "admin", "user", "create", "--admin", "--username", _ADMIN, "--password", word,
                  "--email", f"{_ADMIN}@localhost.invalid", "--must-change-password=false")  # fmt: skip
@@ -290,7 +290,7 @@ async def _ready(server: LocalGitea, process: asyncio.subprocess.Process) -> Non
             if process.returncode is not None:
                 raise RemoteError(f"gitea ended at once; see {server.folder / 'log'}", code="PartFailed")
             with contextlib.suppress(TransientError, RefusedError):
-                await server._admin("GET", "/version")
+                await server.admin("GET", "/version")
                 return
             await asyncio.sleep(0.1)
 
