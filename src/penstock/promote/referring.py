@@ -47,7 +47,8 @@ class Broken:
     """The document of the object that refers."""
 
     def __str__(self) -> str:
-        return f"{self.object.kind}/{self.object.name} {self.field}: {self.what}"
+        """Short enough for one line; the field stands beside it where there is room."""
+        return f"{self.object.kind}/{self.object.name}: {self.what} ({self.place})"
 
     @property
     def same(self) -> tuple[ResourceId, str, str]:

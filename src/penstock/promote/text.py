@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from penstock.merge.outcome import Conflict, Note
 from penstock.model.values import MISSING, Missing
-from penstock.promote import gates, records, verdict
+from penstock.promote import gates, records, referring, verdict
 from penstock.promote.change import Change
 from penstock.promote.evidence import Evidence, stamp
 
@@ -48,6 +48,7 @@ class Proposal:
     outcome: verdict.Outcome | None
     """None when one of the sides does not render; `problem` says why."""
     problem: str = ""
+    broken: tuple[referring.Broken, ...] = ()
     verdicts: tuple[gates.Verdict, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     before: Mapping[str, bytes | None] = field(default_factory=dict)
@@ -112,6 +113,8 @@ def body(proposal: Proposal) -> str:
         parts.append(conflict_list(change.conflicts, change))
     elif proposal.outcome:
         parts.append(table(proposal))
+    if proposal.broken:
+        parts.append(_broken(proposal.broken))
     parts.append(_gates(proposal))
     parts.append(LIVE)
     if notes := [note for note in change.notes if note.kind not in ("new-file", "deleted-file")]:
@@ -168,6 +171,12 @@ def _meaning(row: verdict.Row, change: Change) -> str:
             return f"**changes, but not to what {change.source} has**"
         case state:
             return state
+
+
+def _broken(broken: Sequence[referring.Broken]) -> str:
+    lines = [f"- {code(f'{one.object.kind}/{one.object.name} {one.field}', 200)}: {clean(one.what)} ({one.place})" for one in broken[:30]]
+    more = [f"- and {len(broken) - 30} more"] if len(broken) > 30 else []
+    return "**Would break references that hold now:**\n\n" + "\n".join([*lines, *more])
 
 
 def _gates(proposal: Proposal) -> str:

@@ -20,7 +20,7 @@ def told(before: list[Object], after: list[Object]) -> list[str]:
         ]
         for side in (before, after)
     ]
-    return [str(one) for one in referring.broken_by(sides[0], sides[1])]
+    return [f"{one.object.kind}/{one.object.name} {one.field}: {one.what}" for one in referring.broken_by(sides[0], sides[1])]
 
 
 def thing(kind: str, name: str = "web", api: str = "v1", **more: Any) -> Object:
