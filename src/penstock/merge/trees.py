@@ -310,7 +310,7 @@ class _Trees:
                 entry = tree.entry(at)
                 if entry is not None and entry.kind == "file":
                     text = tree.read(at)
-                    if b"secretGenerator" in text and name.encode() in text.partition(b"secretGenerator")[2]:
+                    if b"secretGenerator" in text and name.encode(errors="surrogateescape") in text.partition(b"secretGenerator")[2]:
                         return True
         return False
 
@@ -318,7 +318,7 @@ class _Trees:
         """Values that came in and name the source environment."""
         if result is None or format_of(path) not in ("yaml", "json") or is_encrypted(path, result):
             return
-        if not any(name.encode() in result for name in self.names):
+        if not any(name.encode(errors="surrogateescape") in result for name in self.names):
             return
         known = {(part.identity, field, node.value) for part, field, node, _ in self._names(path, file.target)}
         for part, field, node, name in self._names(path, result):

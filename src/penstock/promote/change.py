@@ -172,7 +172,8 @@ def digest(files: Mapping[str, bytes | None]) -> str:
     hasher = hashlib.sha256()
     for path, data in sorted(files.items()):
         body = b"-" if data is None else b"+%d:" % len(data) + data
-        hasher.update(b"%d:%s" % (len(path.encode()), path.encode()) + body)
+        name = path.encode(errors="surrogateescape")  # a path of Git is bytes, whatever they spell
+        hasher.update(b"%d:%s" % (len(name), name) + body)
     return f"sha256:{hasher.hexdigest()}"
 
 
@@ -184,7 +185,7 @@ def content_of(pair: Pair, tree: Tree, unit: str) -> str:
         for path in _paths(pair, tree, root, unit, side="source"):
             for file, identity in _identities(tree, f"{root}/{path}"):
                 found = True
-                hasher.update(f"{file}\0{identity}\n".encode())
+                hasher.update(f"{file}\0{identity}\n".encode(errors="surrogateescape"))
         for one in pair.trees.listings(tree, root):
             hasher.update(_listed_part(pair, one, root, unit))
     return f"sha256:{hasher.hexdigest()}" if found else ""
