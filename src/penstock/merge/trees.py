@@ -310,7 +310,8 @@ class _Trees:
                 entry = tree.entry(at)
                 if entry is not None and entry.kind == "file":
                     text = tree.read(at)
-                    if b"secretGenerator" in text and name.encode(errors="surrogateescape") in text.partition(b"secretGenerator")[2]:
+                    wanted = name.encode(errors="surrogateescape")
+                    if b"secretGenerator" in text and wanted in text.partition(b"secretGenerator")[2]:
                         return True
         return False
 

@@ -242,7 +242,17 @@ def statuses(situation: Situation) -> list[Verdict]:
     return found
 
 
-GATES: tuple[Callable[[Situation], list[Verdict]], ...] = (hold, freeze, healthy, soak, verdict, references, statuses, approvals, window)
+GATES: tuple[Callable[[Situation], list[Verdict]], ...] = (
+    hold,
+    freeze,
+    healthy,
+    soak,
+    verdict,
+    references,
+    statuses,
+    approvals,
+    window,
+)
 """Every gate, in the order people read them."""
 
 

@@ -29,9 +29,7 @@ def written_names(objects: Sequence[RenderedObject]) -> list[RenderedObject]:
     """
     plain = {one.id: match[1] for one in objects if (match := _match(one.id))}
     taken = Counter((one.id.group, one.id.kind, one.id.namespace, plain.get(one.id, one.id.name)) for one in objects)
-    names = {
-        key: name for key, name in plain.items() if taken[(key.group, key.kind, key.namespace, name)] == 1
-    }
+    names = {key: name for key, name in plain.items() if taken[(key.group, key.kind, key.namespace, name)] == 1}
     if not names:
         return list(objects)
     words = {key.name: name for key, name in names.items()}

@@ -174,7 +174,10 @@ def _meaning(row: verdict.Row, change: Change) -> str:
 
 
 def _broken(broken: Sequence[referring.Broken]) -> str:
-    lines = [f"- {code(f'{one.object.kind}/{one.object.name} {one.field}', 200)}: {clean(one.what)} ({one.place})" for one in broken[:30]]
+    lines = []
+    for one in broken[:30]:
+        name = code(f"{one.object.kind}/{one.object.name} {one.field}", 200)
+        lines.append(f"- {name}: {clean(one.what)} ({clean(str(one.place))})")
     more = [f"- and {len(broken) - 30} more"] if len(broken) > 30 else []
     return "**Would break references that hold now:**\n\n" + "\n".join([*lines, *more])
 

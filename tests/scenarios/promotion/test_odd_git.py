@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import promotion_fleet
@@ -54,8 +55,7 @@ async def test_commits_from_the_future_odd_paths_and_odd_letters_are_only_bytes(
     work = fleet.folder / "work"
     odd = work / "clusters/dev/apps/web"
     (odd / "näme 🚀.txt").write_text("x\n")
-    with open(bytes(odd) + b"/latin-\xe9.txt", "wb") as file:
-        file.write(b"y\n")
+    (odd / os.fsdecode(b"latin-\xe9.txt")).write_text("y\n")
     await fleet.git("add", "-A")
     await fleet.git("commit", "-q", "-m", "odd 🚀 names", "--date", "2099-01-01T00:00:00Z")
     await fleet.git("push", "-q", fleet.url, "HEAD:main")

@@ -32,7 +32,7 @@ async def test_a_renamed_file_moves_in_the_target_with_its_differences_and_delet
     await fleet.syncs("dev")
     assert await fleet.settle() == ["open web -> staging"]
     pull = await fleet.the_pull()
-    assert "will be deleted" not in pull.body and "No rendered object changes." in pull.body or "Same configuration" in pull.body
+    assert "will be deleted" not in pull.body and "**Same configuration as dev@" in pull.body
     await fleet.approve(pull)
     await fleet.settle()
     before = (await fleet.git("show", f"{pull.base_sha}:{WEB.format('staging')}config.yaml")) + "\n"

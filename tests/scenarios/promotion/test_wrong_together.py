@@ -29,9 +29,8 @@ async def generates(fleet: Fleet) -> None:
 
 @pytest.mark.row("M12")
 async def test_a_key_renamed_upstream_and_still_read_here_is_not_merged_until_the_reader_follows(fleet: Fleet) -> None:
-    reader = (
-        "        env:\n        - name: TIMEOUT\n          valueFrom:\n            configMapKeyRef: {name: web, key: checkout_timeout}\n"
-    )
+    where = "          valueFrom:\n            configMapKeyRef: {name: web, key: checkout_timeout}\n"
+    reader = f"        env:\n        - name: TIMEOUT\n{where}"
     staging = WEB.format("staging") + "deployment.yaml"
     await fleet.edit("only here", staging, "        envFrom:\n", f"{reader}        envFrom:\n")
     await fleet.edit("a better name", WEB.format("dev") + "config.yaml", "checkout_timeout: 10s", "timeout: 10s")
@@ -84,7 +83,9 @@ async def test_a_patch_by_position_that_now_meets_another_container_is_seen_in_w
     await fleet.syncs("staging")
     proxy = "      - name: proxy\n        image: proxy:1\n"
     await fleet.edit("alone", "penstock.yaml", "  - name: staging\n", "  - name: staging\n    gates: {approvals: 0}\n")
-    await fleet.edit("a proxy in front", WEB.format("dev") + "deployment.yaml", "      containers:\n", f"      containers:\n{proxy}")
+    await fleet.edit(
+        "a proxy in front", WEB.format("dev") + "deployment.yaml", "      containers:\n", f"      containers:\n{proxy}"
+    )
     await fleet.syncs("dev")
     await fleet.settle()
     pull = next(one for one in await fleet.pulls() if one.head.endswith("staging/web"))
