@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,6 +27,8 @@ from penstock.model.rendered import Rendered
 from penstock.model.resource import ResourceId
 from penstock.model.tree import Tree
 from penstock.ports.cluster import Cluster
+
+PATH_NOT_FOUND = "PathNotFound"
 
 
 class Build(Protocol):
@@ -66,7 +67,7 @@ class Builder:
         if build is None:
             from penstock import render
 
-            build = functools.partial(render.flux_build, cache=render.Cache(), clock=time.thread_time)
+            build = functools.partial(render.flux_build, cache=render.Cache())
         self._build = build
         self._one_at_a_time = asyncio.Lock()
 
@@ -132,6 +133,11 @@ def _sealed_digest(
         return build(tree, spec.raw, name=name[1], namespace=name[0], variables=variables).digest
     except InputError:
         return None
+
+
+def lacks_path(error: InputError) -> bool:
+    """Whether a build failed because spec.path is not in the source: that is the artifact's fault, not the build's."""
+    return any(problem.code == PATH_NOT_FOUND for problem in error.problems)
 
 
 def _incomplete(rendered: Rendered) -> list[Problem]:

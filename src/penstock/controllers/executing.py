@@ -8,9 +8,10 @@ plan brings) is checked before its own stage.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import hashlib
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,6 +31,7 @@ IN_FLIGHT = 32
 _ESTABLISHED_SECONDS = 60.0
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _TRIES = 4
+_BINDINGS = ("RoleBinding", "ClusterRoleBinding")
 WriteAhead = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -80,8 +82,6 @@ class Executor:
         force: bool,
         manager: str = flux.FIELD_MANAGER,
         sample: bool = False,
-        undone: Sequence[tuple[str, str]] = ownership.UNDONE_MANAGERS,
-        custom_stage: Collection[tuple[str, str]] = (),
     ) -> None:
         """`sample`: one dry-run may speak for objects alike. Not for an identity whose rights may depend on names."""
         self.done = Executed()
@@ -91,8 +91,6 @@ class Executor:
         self._clock = clock
         self._force = force
         self._manager = manager
-        self._undone = undone
-        self._custom_stage = custom_stage
         self._slots = asyncio.Semaphore(IN_FLIGHT)
 
     async def run(self, plan: Plan, write_ahead: WriteAhead) -> Executed:
@@ -108,12 +106,15 @@ class Executor:
         if not ready and not later:
             return self.done
         await write_ahead()
+        bindings = [each for each in later if each.id.kind in _BINDINGS]
         for stage in range(ordering.GATES + 1):
-            if stage == ordering.CLASSES and later:
-                # the definitions are there now: what depends on them can be checked before anything else is applied
-                ready += await self._validated(later, plan)
+            # the definitions are there now: what depends on them can be checked before anything else is applied; a binding
+            # only after its role, because the server looks into it (escalation)
+            wait_for = {ordering.CLASSES: [each for each in later if each not in bindings], ordering.REST: bindings}
+            if checkable := wait_for.get(stage):
+                ready += await self._validated(checkable, plan)
                 self.done.fail()
-            members = [each for each in ready if ordering.stage(each.wanted.id, self._custom_stage) == stage]
+            members = [each for each in ready if ordering.stage(each.wanted.id) == stage]
             await self._each(members, self._apply)
             self.done.fail()
             if stage == ordering.DEFINITIONS:
@@ -134,7 +135,7 @@ class Executor:
         now: list[Desired] = []
         later: list[Desired] = []
         for each in plan.changed:
-            binds = each.id.kind in ("RoleBinding", "ClusterRoleBinding") and roles
+            binds = each.id.kind in _BINDINGS and roles
             if binds or ((each.id.group, each.id.kind) in brought and await self._resource(each) is None):
                 later.append(each)
             else:
@@ -173,8 +174,10 @@ class Executor:
         for each in plan.changed:
             if each.id.kind == "Namespace" and not each.id.group:
                 resource = await self._resource(each)
-                if resource is not None and await self._cluster.get(resource, "", each.id.name) is None:
-                    found.add(each.id.name)
+                # who may not look may not create either: its own dry-run says so, with its file
+                with contextlib.suppress(RefusedError):
+                    if resource is not None and await self._cluster.get(resource, "", each.id.name) is None:
+                        found.add(each.id.name)
         return found
 
     async def _validate(self, wanted: Desired, coming: set[str]) -> _Pending | None:
@@ -204,7 +207,7 @@ class Executor:
             self.done.add(wanted.id, "skipped", "marked as not to be applied")
             return None
         managed = metadata.get("managedFields")
-        undo = ownership.to_undo(managed, self._manager, self._undone) and not marks.merged(wanted.manifest)
+        undo = ownership.to_undo(managed, self._manager, self._view.undone) and not marks.merged(wanted.manifest)
         known = self._view.objects.get(wanted.id)
         ours = known is not None and not undo and known.fields == ownership.fields_of(managed, self._manager)
         if known is not None and ours and not planning.differs(known.manifest, shown):
@@ -271,7 +274,7 @@ class Executor:
                 {
                     "op": "replace",
                     "path": "/metadata/managedFields",
-                    "value": ownership.taken_over(metadata.get("managedFields"), self._manager, self._undone),
+                    "value": ownership.taken_over(metadata.get("managedFields"), self._manager, self._view.undone),
                 },
             ]
             if _LAST_APPLIED in (metadata.get("annotations") or {}):

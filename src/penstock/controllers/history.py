@@ -18,7 +18,15 @@ OBJECTS = "objects"
 
 
 def upserted(
-    found: object, *, digest: str, outcome: str, now: datetime, took: timedelta, revision: str, objects: int
+    found: object,
+    *,
+    digest: str,
+    outcome: str,
+    now: datetime,
+    took: timedelta,
+    revision: str,
+    objects: int,
+    origin_revision: str = "",
 ) -> list[dict[str, Any]]:
     """The list with one more attempt. `objects` is how many the inventory holds after it."""
     entries = _entries(found)
@@ -30,7 +38,11 @@ def upserted(
         "lastReconciledDuration": duration.show(timedelta(milliseconds=round(took / timedelta(milliseconds=1)))),
         "lastReconciledStatus": outcome,
         "totalReconciliations": 1,
-        "metadata": {"revision": revision, OBJECTS: str(objects)},
+        "metadata": {
+            "revision": revision,
+            **({"originRevision": origin_revision} if origin_revision else {}),
+            OBJECTS: str(objects),
+        },
     }
     if entries and (entries[0].get("digest"), entries[0].get("lastReconciledStatus")) == (digest, outcome):
         first = entries[0]

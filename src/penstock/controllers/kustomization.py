@@ -13,17 +13,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
 from penstock.adapters.cel import Evaluator, ExpressionError
-from penstock.apply import drifting, ownership, planning
+from penstock.apply import drifting, planning
 from penstock.apply.guard import Hold
 from penstock.apply.marks import Owner
 from penstock.apply.planning import Change, LiveObject, Plan
-from penstock.controllers import building, dependencies, finalizing, history, shards, specs, waiting
+from penstock.controllers import building, dependencies, finalizing, history, specs, waiting
 from penstock.controllers.acting import Site, Sites, UnusableError
 from penstock.controllers.building import Builder, Built
 from penstock.controllers.decrypting import Openers
@@ -47,6 +47,7 @@ FIGHT_ROUNDS, FIGHT_SECONDS = 5, 60.0
 HAND_OVER_RETRY = timedelta(seconds=10)
 DRIFTED = "Drifted"
 """Ours: there only while drift is reported instead of undone."""
+_ORIGIN = "org.opencontainers.image.revision"
 _TERMINAL = "Reconciliation failed terminally due to configuration error"
 _LONG = 50
 """So many changed objects take long enough to validate to tell of it first."""
@@ -63,10 +64,9 @@ class Claims(Protocol):
 class NotReadyError(PenstockError):
     """Something this Kustomization needs is not there yet; `code` is the condition's reason."""
 
-    def __init__(self, what: str, code: str, retry: timedelta | None = None) -> None:
+    def __init__(self, what: str, code: str, retry: timedelta | None = DEPENDENCY_RETRY) -> None:
         super().__init__(what, None, code)
         self.retry = retry
-        """When to look again, None for the usual time of dependencies."""
 
 
 class StalledError(PenstockError):
@@ -132,11 +132,6 @@ class KustomizationReconciler:
     no_cross_namespace_refs: bool = False
     additive_ready_expr: bool = False
     prune_guard: bool = True
-    requeue_dependency: timedelta = DEPENDENCY_RETRY
-    undone: Sequence[tuple[str, str]] = ownership.UNDONE_MANAGERS
-    custom_stage: Collection[tuple[str, str]] = ()
-    shard: shards.Selector = shards.EVERYTHING
-    """The GitRepositories this process fetches; those of other shards are read as artifacts."""
 
     async def reconcile(self, manifest: Manifest, memory: Memory) -> Result:
         """One pass over one Kustomization."""
@@ -159,6 +154,8 @@ class _Pass:
         """How many objects there were when all was well: what a failed revision added must not make a prune of all the
         others look partial."""
         self.revision = ""
+        self.origin_revision = ""
+        """Where the artifact came from itself: for one from OCI, what its metadata says of the commit."""
         self.digest = ""
         self.changes: list[Change] = []
         self.attempted = False
@@ -253,15 +250,15 @@ class _Pass:
         if found is None:
             raise NotReadyError(f"Source '{ref}' not found", flux.ARTIFACT_FAILED, self.spec.retry_interval)
         artifact = (found.get("status") or {}).get("artifact")
-        retry = duration.show(self.about.requeue_dependency)
+        retry = duration.show(DEPENDENCY_RETRY)
         if not artifact:
             raise NotReadyError(f"Source artifact not found, retrying in {retry}", flux.ARTIFACT_FAILED)
         self.revision = str(artifact.get("revision") or "")
+        self.origin_revision = str((artifact.get("metadata") or {}).get(_ORIGIN) or "")
         ours = self.about.sources.get(ref.key, self.revision) if ref.kind == flux.GIT_REPOSITORY else None
         if ours is not None:
             return ours
-        fetched_here = self.about.git_repositories is not None and self.about.shard.matches(found["metadata"].get("labels"))
-        if fetched_here and ref.kind == flux.GIT_REPOSITORY:
+        if self.about.git_repositories is not None and ref.kind == flux.GIT_REPOSITORY:
             # ours to fetch, and not fetched yet: its change will wake us
             raise NotReadyError(f"Source is not ready, artifact not found, retrying in {retry}", flux.ARTIFACT_FAILED)
         return await self.about.sources.external(artifact)
@@ -298,6 +295,8 @@ class _Pass:
             decrypt = await self.about.openers.opener(self.spec, self.owner.namespace, specs.annotations_of(self.manifest))
             built = await self.about.builder.built(source.tree, self.spec, key, variables, self.memory.built, decrypt)
         except InputError as error:
+            if building.lacks_path(error):
+                raise FailedError(error.problems[0].what, code=flux.ARTIFACT_FAILED) from None
             self.attempted = True
             raise FailedError(error.what, code=flux.BUILD_FAILED) from None
         self.attempted = True
@@ -339,23 +338,12 @@ class _Pass:
         self._mark_progress(message)
         if len(plan.changed) > _LONG:
             await self.reporter.write({"lastAttemptedRevision": self.revision})
-        executor = self._executor(site, force=self.spec.force, sample=site.cluster is self.about.cluster)
+        sample = site.cluster is self.about.cluster
+        executor = Executor(site.cluster, site.view, self.about.clock, force=self.spec.force, sample=sample)
         try:
             await self._in_time(executor.run(plan, lambda: self._widen(plan)))
         finally:
             self._tell_changes(executor.done)
-
-    def _executor(self, site: Site, *, force: bool, sample: bool = False) -> Executor:
-        about = self.about
-        return Executor(
-            site.cluster,
-            site.view,
-            about.clock,
-            force=force,
-            sample=sample,
-            undone=about.undone,
-            custom_stage=about.custom_stage,
-        )
 
     def _only_reports(self, plan: Plan) -> bool:
         """Whether this is drift of what was applied before, on a Kustomization that is to tell of it only."""
@@ -365,7 +353,7 @@ class _Pass:
         return wanted and known and plan.before.manifest() == self.inventory.manifest()
 
     async def _report_drift(self, plan: Plan, site: Site) -> None:
-        found = await self._executor(site, force=False).look(plan)
+        found = await Executor(site.cluster, site.view, self.about.clock, force=False).look(plan)
         if not found:
             self.reporter.unmark(DRIFTED)
             return
@@ -466,6 +454,7 @@ class _Pass:
         until = since + self.spec.timeout.total_seconds()
         ended, found = await check.wait(until, self.memory.touched, self.memory.interrupt)
         if ended == "interrupted":
+            await self._tell_canceled()
             return None
         self.memory.waiting_for = None
         took = duration.show(timedelta(seconds=round(self.about.clock.monotonic() - since, 3)))
@@ -478,6 +467,14 @@ class _Pass:
         if was_healthy is None or was_healthy.status != "True" or self._changed():
             self._event(flux.PROGRESSING, message)
         return message
+
+    async def _tell_canceled(self) -> None:
+        """Only a new revision cancels the checks of this one; whatever else interrupts the wait begins it again."""
+        found = await self._source_object()
+        artifact = ((found or {}).get("status") or {}).get("artifact") or {}
+        if artifact.get("revision", self.revision) != self.revision:
+            text = f"Health checks canceled due to new reconciliation triggered by {self.spec.source}"
+            self._event(flux.HEALTH_CHECK_CANCELED, text)
 
     def _targets(self, built: Built) -> list[waiting.Target]:
         skipped = {change.id for change in self.changes if change.outcome == "skipped"}
@@ -534,6 +531,7 @@ class _Pass:
                 **self._attempt(flux.RECONCILIATION_SUCCEEDED),
                 "inventory": self.inventory.manifest(),
                 "lastAppliedRevision": self.revision,
+                "lastAppliedOriginRevision": self.origin_revision or None,
                 "observedGeneration": self.reporter.generation,
             }
         )
@@ -559,6 +557,7 @@ class _Pass:
                 now=self.about.clock.now(),
                 took=timedelta(seconds=self.about.clock.monotonic() - self.started),
                 revision=self.revision,
+                origin_revision=self.origin_revision,
                 objects=len(self.inventory),
             )
         return left
@@ -590,9 +589,9 @@ class _Pass:
         token = specs.requested_at(self.manifest)
         wrote = await self.reporter.write({"lastHandledReconcileAt": token} if token else None)
         if wrote and error.code == flux.DEPENDENCY_NOT_READY and (known is None or known.message != error.what):
-            text = f"Dependencies do not meet ready condition, retrying in {duration.show(self.about.requeue_dependency)}"
+            text = f"Dependencies do not meet ready condition, retrying in {duration.show(DEPENDENCY_RETRY)}"
             self._event(error.code, text)
-        return Result(manifest=self.manifest, after=error.retry or self.about.requeue_dependency, failed=True)
+        return Result(manifest=self.manifest, after=error.retry, failed=True)
 
     async def _stalled(self, error: StalledError) -> Result:
         self.reporter.unmark(flux.RECONCILING)
@@ -630,6 +629,8 @@ class _Pass:
 
     def _event(self, reason: str, message: str, *, error: bool = False, commit_status: str = "") -> None:
         metadata = {"revision": self.revision} if self.revision else {}
+        if self.origin_revision:
+            metadata["originRevision"] = self.origin_revision
         if commit_status:
             metadata["commit_status"] = commit_status
         self.about.events.emit(self.manifest, reason, message, error=error, metadata=metadata)

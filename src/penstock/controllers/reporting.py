@@ -12,7 +12,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from penstock.controllers import journal
 from penstock.model import condition as conditions
 from penstock.model.condition import Condition
 from penstock.model.errors import RaceError, RemoteError
@@ -22,8 +21,10 @@ from penstock.ports.cluster import ApiResource, Cluster
 
 _log = logging.getLogger(__name__)
 _TRIES = 5
-_LONGEST_MESSAGE = 39_000
+_LONGEST_MESSAGE = 20_000
+"""Flux's limit; the API server refuses a status with a condition over 32,768."""
 _LONGEST_EVENT = 1024
+_EVENT_GROUP = "event.toolkit.fluxcd.io/"
 
 
 class Reporter:
@@ -133,8 +134,6 @@ class Events:
         """Tell something about an object; `metadata` keys get the group's prefix, as Flux's notifications expect."""
         of = about["metadata"]
         now = self._clock.now()
-        level = logging.ERROR if error else logging.INFO
-        _log.log(level, message, extra=journal.fields(reason=reason, **_logged(about, metadata or {})))
         moment = conditions.timestamp(now)
         event: Manifest = {
             "apiVersion": "v1",
@@ -142,7 +141,11 @@ class Events:
             "metadata": {
                 "name": f"{of['name']}.{int(now.timestamp() * 1e9):x}",
                 "namespace": of.get("namespace") or "default",
-                "annotations": {f"{self._prefix}/{key}": value for key, value in (metadata or {}).items()},
+                "annotations": {
+                    # what users attach for notifications: a change request, a commit
+                    **{key: value for key, value in _annotations(about).items() if key.startswith(_EVENT_GROUP)},
+                    **{f"{self._prefix}/{key}": value for key, value in (metadata or {}).items()},
+                },
             },
             "involvedObject": {
                 "apiVersion": about["apiVersion"],
@@ -179,13 +182,8 @@ class Events:
                 _log.debug("event not sent: %s", error.what)
 
 
-def _logged(about: Manifest, metadata: Mapping[str, str]) -> dict[str, str]:
-    """What a log line says beside its message; outside of a pass, whose object it is."""
-    said = {"revision": metadata["revision"]} if metadata.get("revision") else {}
-    if journal.current():
-        return said
-    of = about["metadata"]
-    return {**said, "controllerKind": about["kind"], "namespace": str(of.get("namespace") or ""), "name": str(of["name"])}
+def _annotations(manifest: Manifest) -> Mapping[str, str]:
+    return manifest["metadata"].get("annotations") or {}
 
 
 def failed_message(error: BaseException) -> str:

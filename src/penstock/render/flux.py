@@ -19,7 +19,6 @@ from penstock.model.rendered import Rendered
 from penstock.model.tree import Tree
 from penstock.render import engine, kustomization, loading, substituting
 from penstock.render.accumulating import Build, Layer
-from penstock.render.budget import Clock
 from penstock.render.caching import Cache
 from penstock.render.kustomization import Kustomization
 from penstock.render.loading import Decrypt, Loader, LoadError
@@ -46,17 +45,14 @@ def flux_build(
     options: Options = _OPTIONS,
     cache: Cache | None = None,
     decrypt: Decrypt | None = None,
-    clock: Clock | None = None,
 ) -> Rendered:
     """Build `spec.path` of the tree the way Flux does.
 
     `variables` are the values of postBuild (substituteFrom and substitute together), which the caller reads; with None
     only `spec.postBuild.substitute` is used. `decrypt` opens encrypted files as they are read, and encrypted entries of
     Secrets; without it they stay as they are. `strict` makes a variable that is not set an error, as Flux does since 2.9.
-    `clock` counts CPU seconds for the budget of Options. Raises InputError with every problem.
+    Raises InputError with every problem.
     """
-    if clock is not None:
-        options = replace(options, clock=clock)
 
     def make() -> Rendered:
         return _build(tree, spec, name, namespace, variables, strict, options, cache, decrypt=decrypt)[1]
@@ -125,6 +121,9 @@ def _open(work: Build, spec: Mapping[str, Any], owner: Place) -> Layer | None:
     try:
         root = work.loader.directory(loading.inside(path.lstrip("/") if path not in ("", "/") else ""))
     except LoadError as error:
+        if error.code in ("NotFound", "NotADirectory"):
+            what = f"kustomization path not found: stat {path}: no such file or directory"
+            raise InputError([Problem(what=what, where=owner, code="PathNotFound", hint=error.hint)]) from None
         raise InputError([Problem(what=f"spec.path: {error.what}", where=owner, code=error.code, hint=error.hint)]) from None
     try:
         if any(_is_file(work, posixpath.join(root, file)) for file in kustomization.FILE_NAMES):
@@ -280,7 +279,7 @@ def _substitute(
     if not values and post_build.get("substituteStrategy") != "Always":
         return
     values = {name: str(value).replace("\n", "") for name, value in values.items()}
-    for resource in work.budget.watched(resources):
+    for resource in resources:
         if SUBSTITUTE in _marks(resource):
             continue
         text = emitting.emit(resource.value)
@@ -304,7 +303,7 @@ def _marks(resource: Resource) -> set[str]:
 
 
 def _substitute_one(resource: Resource, text: str, substitute: Callable[[str], str]) -> Problem | None:
-    where = resource.found_at()
+    where = resource.place or (resource.document.place() if resource.document is not None else None)
     shown = "/".join(part for part in (resource.kind, resource.namespace, resource.name) if part)
     try:
         result = substitute(text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import random
 import sys
-from pathlib import Path
 
 from penstock.adapters import parts
 
@@ -14,20 +13,19 @@ from .case import Case
 from .judging import Bench, Judgement
 
 
-def open_bench(remember: str | None = None) -> Bench:
-    """A bench on the real kustomize, whose answers may be kept in a folder."""
+def open_bench() -> Bench:
     kustomize = parts.find("kustomize")
     if kustomize is None:
         sys.exit("the real kustomize is not built: run `make parts`")
-    return Bench(kustomize, remember=Path(remember) if remember else None)
+    return Bench(kustomize)
 
 
-def run_trees(arguments: tuple[str, int, int, str | None]) -> tuple[collections.Counter[str], list[tuple[Case, str]]]:
+def run_trees(arguments: tuple[str, int, int]) -> tuple[collections.Counter[str], list[tuple[Case, str]]]:
     """Judge the trees first..last of a seed; what differs comes with its signature."""
-    seed, first, last, remember = arguments
+    seed, first, last = arguments
     counts: collections.Counter[str] = collections.Counter()
     found: list[tuple[Case, str]] = []
-    with open_bench(remember) as bench:
+    with open_bench() as bench:
         for index in range(first, last):
             case = trees.case(f"{seed}/{index}")
             judgement = bench.judge(case)
@@ -35,12 +33,12 @@ def run_trees(arguments: tuple[str, int, int, str | None]) -> tuple[collections.
     return counts, found
 
 
-def run_documents(arguments: tuple[str, int, int, str | None]) -> tuple[collections.Counter[str], list[tuple[Case, str]]]:
+def run_documents(arguments: tuple[str, int, int]) -> tuple[collections.Counter[str], list[tuple[Case, str]]]:
     """The same for files of documents; a file that differs is split until single documents are left."""
-    seed, first, last, remember = arguments
+    seed, first, last = arguments
     counts: collections.Counter[str] = collections.Counter()
     found: list[tuple[Case, str]] = []
-    with open_bench(remember) as bench:
+    with open_bench() as bench:
 
         def judge(texts: list[str]) -> None:
             case = documents.of_texts(texts)

@@ -74,11 +74,7 @@ class Reader:
     def is_ancestor(self, older: CommitId, newer: CommitId) -> bool:
         self._commit(older)
         self._commit(newer)
-        try:
-            return older == newer or bool(self._git.descendant_of(newer, older))
-        except pygit2.GitError:
-            # a shallow mirror: the history between the two is not here
-            raise RefusedError(f"the history of {newer[:12]} is not in the mirror", "fetch first", code="MissingCommit") from None
+        return older == newer or bool(self._git.descendant_of(newer, older))
 
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         self._commit(one)
