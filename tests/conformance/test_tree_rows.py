@@ -387,6 +387,55 @@ def test_k22_more_output_than_the_budget_is_refused() -> None:
     assert caught.value.code == "RenderBudget"
 
 
+def test_k22_a_build_that_would_take_minutes_ends_when_its_cpu_time_is_used_up() -> None:
+    patch = '- target: {name: \'(a|b|x)*[0-9]+\'}\n  patch: \'[{"op": "add", "path": "/data", "value": {}}]\'\n'
+    texts = {
+        "k/kustomization.yaml": listing("a.yaml") + "patches:\n" + patch * 2000,
+        "k/a.yaml": "---\n".join(rows.config_map(f"x{index}") for index in range(3000)),
+    }
+    started = time.process_time()
+    with pytest.raises(InputError) as caught:
+        render.build(tree(texts).tree(), "k", Options(clock=time.process_time, max_cpu_seconds=2))
+    assert time.process_time() - started < 6
+    assert [problem.code for problem in caught.value.problems] == ["RenderBudget"]
+    assert "2 seconds" in caught.value.problems[0].what
+
+
+SLOW = [
+    "labels: [{pairs: {a: b}}]\n",
+    "images: [{name: a, newTag: b}]\n",
+    "namespace: x\n",
+    "replacements: [{sourceValue: x, targets: [{select: {kind: ConfigMap}, fieldPaths: [metadata.labels.a]}]}]\n",
+    "configMapGenerator: [{name: g, literals: [a=b]}]\n",
+    "commonAnnotations: {a: b}\n",
+]
+
+
+@pytest.mark.parametrize("field", SLOW)
+def test_k22_every_field_looks_at_the_clock(field: str) -> None:
+    objects = [rows.config_map(f"x{index}\n  labels: {{a: b}}") for index in range(200)]
+    looks = 0
+
+    def clock() -> float:
+        nonlocal looks
+        looks += 1
+        return float(looks)
+
+    def looked_at(fields: str, budget: float) -> int:
+        nonlocal looks
+        looks = 0
+        case = tree({"k/kustomization.yaml": listing("a.yaml") + fields, "k/a.yaml": "---\n".join(objects)})
+        render.build(case.tree(), "k", Options(clock=clock, max_cpu_seconds=budget))
+        return looks
+
+    needed = looked_at(field, 1e9)
+    assert needed > looked_at("", 1e9)
+    for budget in (1, needed // 2, needed - 2):
+        with pytest.raises(InputError) as caught:
+            looked_at(field, budget)
+        assert [problem.code for problem in caught.value.problems] == ["RenderBudget"]
+
+
 REMOTE = [
     "https://example.invalid/a.yaml",
     "http://169.254.169.254/latest/meta-data",

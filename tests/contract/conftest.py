@@ -48,7 +48,8 @@ class GitServer(Protocol):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that run on Gitea by parameter are of the real tier too."""
     for item in items:
-        if getattr(item, "callspec", None) and "gitea" in item.callspec.params.values():  # type: ignore[attr-defined]
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if "gitea" in (params.get("git_server"), params.get("remote")):
             item.add_marker(pytest.mark.real)
             item.user_properties.append(("real part", "Gitea"))
 

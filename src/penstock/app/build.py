@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +24,16 @@ def environment(tree: Tree, env: Environment, *, cache: render.Cache | None = No
     Raises InputError with every problem of the build.
     """
     if env.kustomization is None:
-        return render.build(tree, env.root)
+        return render.build(tree, env.root, render.Options(clock=time.process_time))
     metadata = env.kustomization
-    return render.flux_build(sourced(tree, env), metadata.spec, name=metadata.name, namespace=metadata.namespace, cache=cache)
+    return render.flux_build(
+        sourced(tree, env),
+        metadata.spec,
+        name=metadata.name,
+        namespace=metadata.namespace,
+        cache=cache,
+        clock=time.process_time,
+    )
 
 
 def sourced(tree: Tree, env: Environment) -> Tree:

@@ -22,7 +22,10 @@ from penstock.model.values import EnvName
 from penstock.ports.forge import Forge
 
 if TYPE_CHECKING:
+    from penstock.adapters.forge.webhooks import Event
+    from penstock.controllers.hooks import Hooks
     from penstock.controllers.manager import Manager
+    from penstock.controllers.manager import Options as ManagerOptions
     from penstock.controllers.promotion import Controller
 
 
@@ -59,22 +62,32 @@ class RunningSandbox:
 
 
 @contextlib.asynccontextmanager
-async def running(world: worlds.World, *, sync: bool = True, promote: bool = True) -> AsyncIterator[Running]:
+async def running(
+    world: worlds.World, *, sync: bool = True, promote: bool = True, options: ManagerOptions | None = None
+) -> AsyncIterator[Running]:
     """Sync every environment of this world and promote between them, until the block ends; ends after the passes under way."""
+    from penstock.controllers.hooks import Hooks
     from penstock.controllers.manager import Manager
+    from penstock.controllers.manager import Options as ManagerOptions
     from penstock.controllers.promotion import Controller
     from penstock.controllers.repositories import Mirrors
 
     mirrors = Mirrors(world.fleet.cache / "mirrors")
+    hooks = Hooks()
+    options = ManagerOptions(hooks=hooks if world.fleet.webhooks is not None else None)
     managers = {
-        name: Manager(cluster, repositories=mirrors, clock=world.clock) for name, cluster in world.clusters.items() if sync
+        name: Manager(cluster, repositories=mirrors, clock=world.clock, options=options)
+        for name, cluster in world.clusters.items()
+        if sync
     }
     controller = (
         Controller(repo=world.repo, forge=world.forge, clusters=world.clusters, clock=world.clock, branch=world.branch)
         if promote
         else None
     )
+    now = Running(managers=managers, promotion=controller)
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(_webhooks(world, hooks, now))
         told = await stack.enter_async_context(notifications.notifier(world, controller)) if controller else None
         group = await stack.enter_async_context(asyncio.TaskGroup())
         telling = group.create_task(told.run(), name="notifications") if told else None
@@ -83,7 +96,7 @@ async def running(world: worlds.World, *, sync: bool = True, promote: bool = Tru
         tasks = [group.create_task(manager.run(), name=f"sync {name}") for name, manager in managers.items()]
         promoting = group.create_task(controller.run(), name="promotion") if controller else None
         try:
-            yield Running(managers=managers, promotion=controller)
+            yield now
         finally:
             for task in (promoting, telling):
                 if task is not None:
@@ -91,6 +104,27 @@ async def running(world: worlds.World, *, sync: bool = True, promote: bool = Tru
             for manager in managers.values():
                 manager.stop()
             await asyncio.wait(tasks) if tasks else None
+
+
+@contextlib.asynccontextmanager
+async def _webhooks(world: worlds.World, hooks: Hooks, now: Running) -> AsyncIterator[None]:
+    """Listen for the forge's webhooks where the fleet file says so: a push makes everybody look, anything else promotion."""
+    at = world.fleet.webhooks
+    if at is None:
+        yield
+        return
+    from penstock.controllers import hooks as serving
+
+    def deliver(event: Event) -> None:
+        if event.kind == "push":
+            now.pushed()
+        else:
+            now.looked_for()
+
+    hooks.put(at.path, serving.Hook(kind=world.fleet.forge.kind, secret=worlds.secret(at.secret_file), deliver=deliver))
+    host, _, port = at.listen.rpartition(":")
+    async with serving.serve(hooks, host.strip("[]"), int(port)):
+        yield
 
 
 @contextlib.asynccontextmanager

@@ -20,10 +20,9 @@ from penstock.ports.cluster import ApiResource, Cluster
 PATIENCE_SECONDS = 30.0
 """How long a cluster may take to answer one question."""
 
-SUSPEND_REASON: Final = "penstock.dev/suspend-reason"
-SUSPEND_UNTIL: Final = "penstock.dev/suspend-until"
-SUSPEND_BY: Final = "penstock.dev/suspend-by"
-"""Ours, on a suspended object: why, until when (RFC 3339, UTC), and who."""
+SUSPEND_REASON: Final = flux.SUSPEND_REASON
+SUSPEND_UNTIL: Final = flux.SUSPEND_UNTIL
+SUSPEND_BY: Final = flux.SUSPEND_BY
 
 _NOT_EXPORTED = (flux.REQUESTED_AT, "kubectl.kubernetes.io/last-applied-configuration")
 

@@ -76,6 +76,16 @@ class ClusterAt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhooksAt:
+    """Where the forge's webhooks come in."""
+
+    listen: str
+    """host:port."""
+    secret_file: Path
+    path: str = "/hook"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """A fleet file, read."""
 
@@ -83,6 +93,7 @@ class Fleet:
     repository: RepositoryAt
     forge: ForgeAt
     clusters: tuple[ClusterAt, ...]
+    webhooks: WebhooksAt | None = None
     web: people.WebAt = field(default_factory=people.WebAt)
     """The web page: where it is, who signs in how."""
     notifications: notifications.Notifications = field(default_factory=notifications.Notifications)
@@ -142,9 +153,8 @@ class Reader:
         self.problems: list[errors.Problem] = []
 
     def fleet(self, content: Any) -> Fleet:
-        top = self.mapping(
-            content, "", {"apiVersion", "kind", "repository", "forge", "clusters", "web", "metadata", "notifications"}
-        )
+        known = {"apiVersion", "kind", "repository", "forge", "clusters", "web", "webhooks", "metadata", "notifications"}
+        top = self.mapping(content, "", known)
         if top.get("kind") != "Fleet":
             self.problem("kind", "must be Fleet")
         repository = self.mapping(top.get("repository"), "repository", {"url", "branch", "username", "passwordFile"})
@@ -171,6 +181,7 @@ class Reader:
                 token_file=self.file(self.text(forge, "forge", "tokenFile")) or self.path,
             ),
             clusters=tuple(self.clusters(clusters)),
+            webhooks=self.webhooks(top["webhooks"]) if "webhooks" in top else None,
             web=people.read(self, top.get("web")),
             notifications=notifications.parse(top.get("notifications"), self.path.parent, self.path, self.problems),
         )
@@ -184,6 +195,16 @@ class Reader:
                 kubeconfig=self.file(self.text(cluster, where, "kubeconfig", "")),
                 context=self.text(cluster, where, "context", "") or None,
             )
+
+    def webhooks(self, value: Any) -> WebhooksAt:
+        given = self.mapping(value, "webhooks", {"listen", "path", "secretFile"})
+        listen, path = self.text(given, "webhooks", "listen"), self.text(given, "webhooks", "path", "/hook")
+        if listen and not listen.rpartition(":")[2].isdigit():
+            self.problem("webhooks.listen", "must be host:port")
+        if not path.startswith("/"):
+            self.problem("webhooks.path", "must start with /")
+        file = self.file(self.text(given, "webhooks", "secretFile"))
+        return WebhooksAt(listen=listen, secret_file=file or self.path, path=path)
 
     def mapping(self, value: Any, where: str, known: set[str]) -> dict[str, Any]:
         if not isinstance(value, dict):

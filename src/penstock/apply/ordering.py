@@ -6,6 +6,8 @@ the cluster (and CRDs and Namespaces are ready) before the next begins; inside a
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from penstock.model.resource import ResourceId
 
 _FIRST = (
@@ -43,8 +45,8 @@ def key(id: ResourceId) -> tuple[int, str, str, str, str]:  # noqa: A002 - what 
     return (_RANKS.get(id.kind, 0), id.group, id.kind, id.namespace, id.name)
 
 
-def stage(id: ResourceId) -> int:  # noqa: A002 - what the house calls it
-    """The stage of an object.
+def stage(id: ResourceId, custom: Collection[tuple[str, str]] = ()) -> int:  # noqa: A002 - what the house calls it
+    """The stage of an object; `custom`: further kinds (group, kind) to be there before the rest.
 
     Flux knows three (definitions, classes, the rest). Two more cost nothing: a RoleBinding is refused while its Role is
     missing, and a webhook applied beside the objects it guards can refuse them.
@@ -57,7 +59,7 @@ def stage(id: ResourceId) -> int:  # noqa: A002 - what the house calls it
         return DEFINITIONS
     if id.kind.endswith("Class"):
         return CLASSES
-    if (id.group, id.kind) in _GROUND_KINDS:
+    if (id.group, id.kind) in _GROUND_KINDS or (id.group, id.kind) in custom:
         return GROUNDS
     if id.group == "admissionregistration.k8s.io":
         return GATES

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,9 +29,9 @@ UNDONE_MANAGERS: tuple[tuple[str, str], ...] = (("kubectl", "Apply"), ("kubectl"
 """Managers (by prefix, with their operation) whose fields are taken over and so removed when Git does not have them."""
 
 
-def undone(more: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """The managers to undo, with those of Flux's --override-manager."""
-    return (*UNDONE_MANAGERS, *((name, operation) for name in more for operation in ("Apply", "Update")))
+def undone_managers(also: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:
+    """The same with further managers, whatever they did."""
+    return (*UNDONE_MANAGERS, *((name, operation) for name in also for operation in ("Apply", "Update")))
 
 
 def fields_of(managed: object, manager: str) -> Fields | None:

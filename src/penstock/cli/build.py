@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,7 @@ def command(
         restriction="none" if _RESTRICTORS[load_restrictor] == "none" else "rootOnly",
         managed_by=managed_by,
         leniency=reading.LENIENT if lenient else reading.STRICT,
+        clock=time.process_time,
     )
     collecting = gc.isenabled()
     gc.disable()  # one build and out: nothing lives long enough to be worth collecting

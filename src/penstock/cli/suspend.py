@@ -26,7 +26,7 @@ Examples:
 @clusters.options
 @click.option("--all", "everything", is_flag=True, help="All of the kind in the namespace.")
 @click.option("--reason", default="", help="Why; `get` shows it to the next person.")
-@click.option("--until", metavar="2h|TIME", help="When it should end, as a promise to others: nothing resumes it by itself.")
+@click.option("--until", metavar="2h|TIME", help="When it ends by itself.")
 @click.option("--by", default=None, help="Who.  [default: the user name of this machine]")
 def command(
     what: tuple[str, ...], where: clusters.Where, everything: bool, reason: str, until: str | None, by: str | None

@@ -136,8 +136,9 @@ class Storage:
 
 
 @asynccontextmanager
-async def serve(storage: Storage, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve the archives; gives the base URL and puts it into the storage."""
+async def serve(storage: Storage, host: str | None = "127.0.0.1", port: int = 0, advertise: str = "") -> AsyncIterator[str]:
+    """Serve the archives; gives the base URL and puts it into the storage. `advertise`: the host (and port) under which
+    others reach it, where that is another than it listens on; `host` None listens on every interface."""
     from aiohttp import web
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -155,7 +156,7 @@ async def serve(storage: Storage, host: str = "127.0.0.1", port: int = 0) -> Asy
         site = web.TCPSite(runner, host, port)
         await site.start()
         address = runner.addresses[0]
-        storage.base_url = f"http://{host}:{address[1]}"
+        storage.base_url = f"http://{advertise or f'{host or "127.0.0.1"}:{address[1]}'}"
         yield storage.base_url
     finally:
         await runner.cleanup()

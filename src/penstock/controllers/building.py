@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,7 +68,7 @@ class Builder:
         if build is None:
             from penstock import render
 
-            build = functools.partial(render.flux_build, cache=render.Cache())
+            build = functools.partial(render.flux_build, cache=render.Cache(), clock=time.thread_time)
         self._build = build
         self._one_at_a_time = asyncio.Lock()
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import copy
 import hashlib
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -82,6 +82,8 @@ class Executor:
         force: bool,
         manager: str = flux.FIELD_MANAGER,
         sample: bool = False,
+        undone: Sequence[tuple[str, str]] = ownership.UNDONE_MANAGERS,
+        custom_stage: Collection[tuple[str, str]] = (),
     ) -> None:
         """`sample`: one dry-run may speak for objects alike. Not for an identity whose rights may depend on names."""
         self.done = Executed()
@@ -91,6 +93,8 @@ class Executor:
         self._clock = clock
         self._force = force
         self._manager = manager
+        self._undone = undone
+        self._custom_stage = custom_stage
         self._slots = asyncio.Semaphore(IN_FLIGHT)
 
     async def run(self, plan: Plan, write_ahead: WriteAhead) -> Executed:
@@ -114,7 +118,7 @@ class Executor:
             if checkable := wait_for.get(stage):
                 ready += await self._validated(checkable, plan)
                 self.done.fail()
-            members = [each for each in ready if ordering.stage(each.wanted.id) == stage]
+            members = [each for each in ready if ordering.stage(each.wanted.id, self._custom_stage) == stage]
             await self._each(members, self._apply)
             self.done.fail()
             if stage == ordering.DEFINITIONS:
@@ -207,7 +211,7 @@ class Executor:
             self.done.add(wanted.id, "skipped", "marked as not to be applied")
             return None
         managed = metadata.get("managedFields")
-        undo = ownership.to_undo(managed, self._manager, self._view.undone) and not marks.merged(wanted.manifest)
+        undo = ownership.to_undo(managed, self._manager, self._undone) and not marks.merged(wanted.manifest)
         known = self._view.objects.get(wanted.id)
         ours = known is not None and not undo and known.fields == ownership.fields_of(managed, self._manager)
         if known is not None and ours and not planning.differs(known.manifest, shown):
@@ -274,7 +278,7 @@ class Executor:
                 {
                     "op": "replace",
                     "path": "/metadata/managedFields",
-                    "value": ownership.taken_over(metadata.get("managedFields"), self._manager, self._view.undone),
+                    "value": ownership.taken_over(metadata.get("managedFields"), self._manager, self._undone),
                 },
             ]
             if _LAST_APPLIED in (metadata.get("annotations") or {}):

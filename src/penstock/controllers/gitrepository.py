@@ -39,6 +39,7 @@ __all__ = ["GitReconciler", "Source", "Sources", "decoded", "is_ready"]
 _log = logging.getLogger(__name__)
 FIRST_RETRY = timedelta(seconds=1)
 DEPENDENCY_RETRY = timedelta(seconds=30)
+_EXPECTED_SECONDS = 60.0
 _CLOUDS = ("aws", "azure")
 
 
@@ -52,6 +53,16 @@ class _Included:
 
     artifact: Mapping[str, Any]
     tree: Tree
+
+
+@dataclass(slots=True, kw_only=True)
+class _Expected:
+    """A commit that a webhook told of and that the remote may serve later than it tells."""
+
+    ref: str
+    commit: str
+    until: float
+    looks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,13 @@ class GitReconciler:
     """The other GitRepositories of the cluster, for includes."""
     doubted: dict[Key, str] = field(default_factory=dict)
     """Commits older than what is announced that a source was seen to serve once."""
+    expected: dict[Key, _Expected] = field(default_factory=dict)
+    """What webhooks said that a ref is at."""
+
+    def expect(self, key: Key, ref: str, commit: str) -> None:
+        """A webhook says that a ref is at a commit: a hint to look again for a while, should the remote not have it yet."""
+        if ref.startswith("refs/") and len(commit) in (40, 64) and commit.strip("0"):
+            self.expected[key] = _Expected(ref=ref, commit=commit, until=self.clock.monotonic() + _EXPECTED_SECONDS)
 
     async def reconcile(self, manifest: Manifest, failures: int) -> tuple[Manifest | None, timedelta | None]:
         """One pass. `failures` counts the failed ones before it.
@@ -165,7 +183,19 @@ class _Pass:
         await self._verify(repo, found)
         rewritten = rewriting.look(repo, self.spec, self.reporter, found)
         await self._announce(repo, found, included, rewritten)
-        return None
+        return self._looks_again(repo)
+
+    def _looks_again(self, repo: GitSource) -> timedelta | None:
+        """Soon, while a commit that a webhook told of is not here; it is never believed, only waited for."""
+        expected = self.about.expected.get(self.key)
+        if expected is None:
+            return None
+        ours = self.spec.only_ref in ("", expected.ref)
+        if not ours or repo.resolve(expected.commit) is not None or self.about.clock.monotonic() > expected.until:
+            del self.about.expected[self.key]
+            return None
+        expected.looks += 1
+        return timedelta(seconds=min(0.25 * 2**expected.looks, 8.0))
 
     # how to get in
 

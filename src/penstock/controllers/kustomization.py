@@ -13,17 +13,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
 from penstock.adapters.cel import Evaluator, ExpressionError
-from penstock.apply import drifting, planning
+from penstock.apply import drifting, ownership, planning
 from penstock.apply.guard import Hold
 from penstock.apply.marks import Owner
 from penstock.apply.planning import Change, LiveObject, Plan
-from penstock.controllers import building, dependencies, finalizing, history, specs, waiting
+from penstock.controllers import building, dependencies, finalizing, history, shards, specs, waiting
 from penstock.controllers.acting import Site, Sites, UnusableError
 from penstock.controllers.building import Builder, Built
 from penstock.controllers.decrypting import Openers
@@ -64,9 +64,10 @@ class Claims(Protocol):
 class NotReadyError(PenstockError):
     """Something this Kustomization needs is not there yet; `code` is the condition's reason."""
 
-    def __init__(self, what: str, code: str, retry: timedelta | None = DEPENDENCY_RETRY) -> None:
+    def __init__(self, what: str, code: str, retry: timedelta | None = None) -> None:
         super().__init__(what, None, code)
         self.retry = retry
+        """When to look again, None for the usual time of dependencies."""
 
 
 class StalledError(PenstockError):
@@ -132,6 +133,11 @@ class KustomizationReconciler:
     no_cross_namespace_refs: bool = False
     additive_ready_expr: bool = False
     prune_guard: bool = True
+    requeue_dependency: timedelta = DEPENDENCY_RETRY
+    undone: Sequence[tuple[str, str]] = ownership.UNDONE_MANAGERS
+    custom_stage: Collection[tuple[str, str]] = ()
+    shard: shards.Selector = shards.EVERYTHING
+    """The GitRepositories this process fetches; those of other shards are read as artifacts."""
 
     async def reconcile(self, manifest: Manifest, memory: Memory) -> Result:
         """One pass over one Kustomization."""
@@ -250,7 +256,7 @@ class _Pass:
         if found is None:
             raise NotReadyError(f"Source '{ref}' not found", flux.ARTIFACT_FAILED, self.spec.retry_interval)
         artifact = (found.get("status") or {}).get("artifact")
-        retry = duration.show(DEPENDENCY_RETRY)
+        retry = duration.show(self.about.requeue_dependency)
         if not artifact:
             raise NotReadyError(f"Source artifact not found, retrying in {retry}", flux.ARTIFACT_FAILED)
         self.revision = str(artifact.get("revision") or "")
@@ -258,7 +264,8 @@ class _Pass:
         ours = self.about.sources.get(ref.key, self.revision) if ref.kind == flux.GIT_REPOSITORY else None
         if ours is not None:
             return ours
-        if self.about.git_repositories is not None and ref.kind == flux.GIT_REPOSITORY:
+        fetched_here = self.about.git_repositories is not None and self.about.shard.matches(found["metadata"].get("labels"))
+        if fetched_here and ref.kind == flux.GIT_REPOSITORY:
             # ours to fetch, and not fetched yet: its change will wake us
             raise NotReadyError(f"Source is not ready, artifact not found, retrying in {retry}", flux.ARTIFACT_FAILED)
         return await self.about.sources.external(artifact)
@@ -338,12 +345,23 @@ class _Pass:
         self._mark_progress(message)
         if len(plan.changed) > _LONG:
             await self.reporter.write({"lastAttemptedRevision": self.revision})
-        sample = site.cluster is self.about.cluster
-        executor = Executor(site.cluster, site.view, self.about.clock, force=self.spec.force, sample=sample)
+        executor = self._executor(site, force=self.spec.force, sample=site.cluster is self.about.cluster)
         try:
             await self._in_time(executor.run(plan, lambda: self._widen(plan)))
         finally:
             self._tell_changes(executor.done)
+
+    def _executor(self, site: Site, *, force: bool, sample: bool = False) -> Executor:
+        about = self.about
+        return Executor(
+            site.cluster,
+            site.view,
+            about.clock,
+            force=force,
+            sample=sample,
+            undone=about.undone,
+            custom_stage=about.custom_stage,
+        )
 
     def _only_reports(self, plan: Plan) -> bool:
         """Whether this is drift of what was applied before, on a Kustomization that is to tell of it only."""
@@ -353,7 +371,7 @@ class _Pass:
         return wanted and known and plan.before.manifest() == self.inventory.manifest()
 
     async def _report_drift(self, plan: Plan, site: Site) -> None:
-        found = await Executor(site.cluster, site.view, self.about.clock, force=False).look(plan)
+        found = await self._executor(site, force=False).look(plan)
         if not found:
             self.reporter.unmark(DRIFTED)
             return
@@ -589,9 +607,9 @@ class _Pass:
         token = specs.requested_at(self.manifest)
         wrote = await self.reporter.write({"lastHandledReconcileAt": token} if token else None)
         if wrote and error.code == flux.DEPENDENCY_NOT_READY and (known is None or known.message != error.what):
-            text = f"Dependencies do not meet ready condition, retrying in {duration.show(DEPENDENCY_RETRY)}"
+            text = f"Dependencies do not meet ready condition, retrying in {duration.show(self.about.requeue_dependency)}"
             self._event(error.code, text)
-        return Result(manifest=self.manifest, after=error.retry, failed=True)
+        return Result(manifest=self.manifest, after=error.retry or self.about.requeue_dependency, failed=True)
 
     async def _stalled(self, error: StalledError) -> Result:
         self.reporter.unmark(flux.RECONCILING)

@@ -38,11 +38,10 @@ class LiveView:
     ) -> None:
         self.objects: dict[ResourceId, LiveObject] = {}
         self.verified: dict[ResourceId, Verified] = {}
-        self.undone = undone
-        """Field managers whose changes are taken over."""
         self._cluster = cluster
         self._clock = clock
         self._on_touch = on_touch
+        self._undone = undone
         self._watchers: dict[tuple[str, str], Watcher] = {}
         self._vanished: set[ResourceId] = set()
         """Deleted while no write of ours had been answered: the answer may be about to come."""
@@ -87,7 +86,7 @@ class LiveView:
             # the watch was quicker
             found = known
         else:
-            found = planning.observe(manifest, undone=self.undone)
+            found = planning.observe(manifest, undone=self._undone)
         if found.id in self._vanished:
             # the watch saw it go before the answer to our write was here
             self._vanished.discard(found.id)
@@ -130,7 +129,7 @@ class LiveView:
         if known is not None and known.uid == manifest["metadata"].get("uid") and version_of(manifest) <= _number(known):
             # our own write, which we know already
             return
-        found = planning.observe(manifest, undone=self.undone)
+        found = planning.observe(manifest, undone=self._undone)
         self.objects[id] = found
         verified = self.verified.get(id)
         owner = known.owner if known is not None and known.owner is not None else found.owner

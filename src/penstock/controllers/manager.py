@@ -12,7 +12,7 @@ import contextlib
 import logging
 import random
 import tempfile
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -20,16 +20,29 @@ from pathlib import Path
 from typing import Any
 
 from penstock.adapters.cel import Evaluator
+from penstock.adapters.forge.webhooks import Event
 from penstock.apply import ownership
 from penstock.apply.marks import Owner
-from penstock.controllers import artifacts, building, dependencies, gitrepository, specs, watching
+from penstock.controllers import (
+    artifacts,
+    building,
+    dependencies,
+    gitrepository,
+    journal,
+    shards,
+    specs,
+    suspending,
+    watching,
+)
 from penstock.controllers.acting import Sites, UnusableError, kubeconfig_key
 from penstock.controllers.artifacts import Storage
 from penstock.controllers.decrypting import Openers
 from penstock.controllers.gitrepository import GitReconciler, Source, Sources
+from penstock.controllers.hooks import Hooks
 from penstock.controllers.kustomization import KustomizationReconciler, Memory, Result
 from penstock.controllers.live import LiveView
-from penstock.controllers.metrics import Metrics
+from penstock.controllers.metrics import CONTROLLERS, Metrics, Working
+from penstock.controllers.receiving import Receivers
 from penstock.controllers.remotes import Remotes
 from penstock.controllers.reporting import Events, Reporter
 from penstock.controllers.repositories import Repositories
@@ -43,8 +56,7 @@ from penstock.ports.clock import Clock
 from penstock.ports.cluster import ApiResource, Cluster
 
 _log = logging.getLogger(__name__)
-_BACKOFF_SECONDS = 0.75
-_LONGEST_BACKOFF_SECONDS = 60.0
+_LONGEST_RESTART_SECONDS = 60.0
 _RESTART_SECONDS = 1.0
 GRACE_SECONDS = 20.0
 Work = Callable[["_Actor"], Coroutine[Any, Any, timedelta | None]]
@@ -58,27 +70,41 @@ class Options:
     namespace: str = ""
     """Only objects of this namespace; '' for all."""
     label_selector: str = ""
-    """Only GitRepositories and Kustomizations with these labels (shards)."""
+    """Work only on GitRepositories and Kustomizations with these labels (shards); all others are read."""
     sources: bool = True
     """Reconcile GitRepositories too; False leaves them to Flux's source-controller and reads its artifacts."""
     concurrent: int = 16
     """Kustomizations being built and applied at once; waiting for health takes no place."""
     interval_jitter: float = 0.05
+    min_retry_delay: timedelta = timedelta(milliseconds=750)
+    max_retry_delay: timedelta = timedelta(seconds=60)
+    """The first and the longest pause after a pass that ended in an error, doubled each time."""
+    requeue_dependency: timedelta = timedelta(seconds=30)
+    """When to look again at a dependency or source that is not ready: the net under waking by event."""
+    override_managers: tuple[str, ...] = ()
+    """Field managers whose fields are taken over, beside those that Flux always takes over."""
+    custom_stage_kinds: tuple[tuple[str, str], ...] = ()
+    """Kinds (group, kind) applied in a stage of their own before the rest."""
+    pass_slack: timedelta = timedelta(minutes=5)
+    """How much longer than its object's timeouts a pass may take before it counts as stuck."""
     default_service_account: str = ""
     no_cross_namespace_refs: bool = False
     additive_ready_expr: bool = False
     """Flux's gate AdditiveCELDependencyCheck: a readyExpr comes on top of the built-in check."""
     sops_age_secret: Key | None = None
     """Namespace and name of a Secret with age keys for Kustomizations that name none (Flux's --sops-age-secret)."""
-    override_managers: tuple[str, ...] = ()
-    """Field managers whose changes are undone, beside kubectl's (Flux's --override-manager)."""
     watch_configs: bool = True
     """Wake Kustomizations when a ConfigMap or Secret they use and that is labelled for it changes."""
     prune_guard: bool = True
     artifacts: Path | None = None
     """Folder of the archives; None for one that goes with the process."""
-    artifact_host: str = "127.0.0.1"
+    artifact_host: str | None = "127.0.0.1"
+    """None listens on every interface."""
     artifact_port: int = 0
+    hooks: Hooks | None = field(default=None, repr=False)
+    """Where the Receivers of this cluster listen; None where nothing serves webhooks."""
+    artifact_advertise: str = ""
+    """Host (and port) under which the archives are reached, where that is another."""
     build: building.Build | None = field(default=None, repr=False)
     """The render engine; None for penstock.render."""
 
@@ -92,11 +118,17 @@ class _Actor:
         self.memory = Memory()
         self.failures = 0
         self.busy = False
+        self.busy_since = 0.0
+        """Monotonic; of the pass under way."""
         self._manager = manager
         self._work = work
         self._wake = asyncio.Event()
         self._wake.set()
         self._gone = False
+
+    @property
+    def kind(self) -> str:
+        return flux.GIT_REPOSITORY if self.git else flux.KUSTOMIZATION
 
     @property
     def poked(self) -> bool:
@@ -105,6 +137,7 @@ class _Actor:
 
     def poke(self) -> None:
         """There is a reason to look."""
+        self._manager.metrics.adds[self.kind] += 1
         self._wake.set()
         self.memory.interrupt.set()
 
@@ -126,9 +159,11 @@ class _Actor:
                 return
             self._wake.clear()
             self.memory.interrupt.clear()
-            self.busy = True
+            self.busy, self.busy_since = True, self._manager.clock.monotonic()
+            result = "error"
             try:
-                after = await self._work(self)
+                with self._logged():
+                    after = await self._work(self)
             except RaceError:
                 # somebody wrote in between: what the watch brings next is what to work from
                 wait = self._backoff()
@@ -143,14 +178,30 @@ class _Actor:
                 wait = self._backoff()
             else:
                 self.failures = 0
+                result = "success" if after is None else "requeue_after"
                 wait = None if after is None else after.total_seconds()
             finally:
                 self.busy = False
+                self._manager.metrics.results[self.kind, result] += 1
+
+    def _logged(self) -> contextlib.AbstractContextManager[str]:
+        group = flux.SOURCE_GROUP if self.git else flux.KUSTOMIZE_GROUP
+        namespace, name = self.key
+        return journal.reconciling(
+            controller=CONTROLLERS[self.kind],
+            group=group,
+            kind=self.kind,
+            namespace=namespace,
+            name=name,
+            cluster=self._manager.log_as,
+        )
 
     def _backoff(self) -> float:
         self.failures += 1
         self._manager.metrics.failures += 1
-        return min(_BACKOFF_SECONDS * 2.0 ** min(self.failures - 1, 10), _LONGEST_BACKOFF_SECONDS)
+        self._manager.metrics.retries[self.kind] += 1
+        options = self._manager.options
+        return min(options.min_retry_delay * 2.0 ** min(self.failures - 1, 10), options.max_retry_delay).total_seconds()
 
 
 class Manager:
@@ -160,6 +211,8 @@ class Manager:
         self, cluster: Cluster, *, repositories: Repositories, clock: Clock, options: Options | None = None, seed: int = 0
     ) -> None:
         self.name = cluster.name
+        self.log_as = cluster.name
+        """What the log calls the cluster; '' where there is only one."""
         self.clock = clock
         self.options = options or Options()
         self.metrics = Metrics()
@@ -177,9 +230,9 @@ class Manager:
         self._actors: dict[Key, _Actor] = {}
         self._source_events = Events(cluster, clock, component="source-controller", prefix=flux.SOURCE_GROUP)
         self._events = Events(cluster, clock, component="kustomize-controller", prefix=flux.KUSTOMIZE_GROUP)
-        self._undone = ownership.undone(self.options.override_managers)
+        self._undone = ownership.undone_managers(self.options.override_managers)
         self._view = LiveView(cluster, clock, self._touched, self._undone)
-        self._remotes = Remotes(clock, self._touched, self._undone)
+        self._remotes = self._new_remotes()
         self._cel = Evaluator()
         self._openers = Openers(cluster, self.options.sops_age_secret)
         self._git_watcher: Watcher | None = None
@@ -190,6 +243,7 @@ class Manager:
         self._dependants = dependencies.Dependants()
         self._seen: dict[Key, Manifest] = {}
         self._seen_git: dict[Key, Manifest] = {}
+        self._shard = shards.parse(self.options.label_selector)
         self._passed: set[Key] = set()
         """Sources that this process has looked at: before that, their artifact in the status is of an earlier process."""
 
@@ -201,6 +255,53 @@ class Manager:
     def busy(self) -> bool:
         """Whether any object is being worked on or is about to be."""
         return any(actor.busy or actor.poked for actor in (*self._git_actors.values(), *self._actors.values()))
+
+    # what others look at: metrics, health
+
+    @property
+    def concurrent(self) -> int:
+        return self.options.concurrent
+
+    @property
+    def events_dropped(self) -> int:
+        return self._events.dropped + self._source_events.dropped
+
+    @property
+    def reachable(self) -> bool:
+        watchers = [each for each in (self._git_watcher, self._watcher) if each is not None]
+        return self.failure is None and all(each.failure is None for each in watchers)
+
+    @property
+    def answers(self) -> Mapping[tuple[str, str], int]:
+        """Answers of the API server by method and status, as far as the cluster counts them."""
+        counted: Mapping[tuple[str, str], int] = getattr(self._cluster, "answers", {})
+        return counted
+
+    def known(self) -> Iterator[Manifest]:
+        """The objects this manager works on."""
+        for watcher, actors in ((self._git_watcher, self._git_actors), (self._watcher, self._actors)):
+            if watcher is not None:
+                yield from (manifest for key, manifest in watcher.objects.items() if key in actors)
+
+    def working(self) -> Iterator[Working]:
+        """The tasks of its objects."""
+        now = self.clock.monotonic()
+        for actor in (*self._git_actors.values(), *self._actors.values()):
+            age = now - actor.busy_since if actor.busy else None
+            yield Working(kind=actor.kind, waiting=actor.poked and not actor.busy, busy_seconds=age)
+
+    def stuck(self) -> list[str]:
+        """Objects whose pass takes longer than all its timeouts together allow: nothing should ever be here."""
+        found, now = [], self.clock.monotonic()
+        for watcher, actors in ((self._git_watcher, self._git_actors), (self._watcher, self._actors)):
+            for key, actor in actors.items():
+                manifest = watcher.objects.get(key, {}) if watcher is not None else {}
+                if (
+                    actor.busy
+                    and now - actor.busy_since > (specs.longest_pass(manifest) + self.options.pass_slack).total_seconds()
+                ):
+                    found.append(f"{actor.kind}/{key[0]}/{key[1]} has been worked on for {now - actor.busy_since:.0f} s")
+        return found
 
     def poke(self, url: str | None = None) -> int:
         """Fetch now what has this URL (all for None); returns how many GitRepositories that are. Never raises: a push
@@ -216,6 +317,15 @@ class Manager:
             if key in self._git_actors:
                 self._git_actors[key].poke()
         return len(found)
+
+    def poke_source(self, key: Key, event: Event) -> bool:
+        """Fetch one GitRepository now, because of a webhook; whether it is one of ours."""
+        actor = self._git_actors.get(key)
+        if actor is None or self._git is None:
+            return False
+        self._git.expect(key, event.ref, event.after)
+        actor.poke()
+        return True
 
     def reconcile(self, namespace: str, name: str) -> bool:
         """Reconcile one Kustomization now; whether there is one."""
@@ -248,18 +358,21 @@ class Manager:
                     self.metrics.failures += 1
                     self._forget()
                     await first_of(self.clock, pause, self.stop_requested)
-                    pause = min(pause * 2, _LONGEST_BACKOFF_SECONDS)
+                    pause = min(pause * 2, _LONGEST_RESTART_SECONDS)
 
     def _forget(self) -> None:
         """Drop everything remembered: all of it comes back from the cluster and from Git."""
         self.ready.clear()
         self._sources = Sources()
         self._view = LiveView(self._cluster, self.clock, self._touched, self._undone)
-        self._remotes = Remotes(self.clock, self._touched, self._undone)
+        self._remotes = self._new_remotes()
         self._git_watcher = self._watcher = None
         self._dependants = dependencies.Dependants()
         for known in (self._git_actors, self._actors, self._seen, self._seen_git):
             known.clear()
+
+    def _new_remotes(self) -> Remotes:
+        return Remotes(self.clock, self._touched, gate=getattr(self._cluster, "gate", None), undone=self._undone)
 
     async def _storage(self, stack: contextlib.AsyncExitStack) -> Storage | None:
         if not self.options.sources:
@@ -268,7 +381,9 @@ class Manager:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-artifacts-")))
         storage = Storage(folder)
-        await stack.enter_async_context(artifacts.serve(storage, self.options.artifact_host, self.options.artifact_port))
+        await stack.enter_async_context(
+            artifacts.serve(storage, self.options.artifact_host, self.options.artifact_port, self.options.artifact_advertise)
+        )
         return storage
 
     async def _until_stopped(self, storage: Storage | None) -> None:
@@ -281,6 +396,8 @@ class Manager:
                 tasks.create_task(self._events.run(), name=f"{self.name} events")
                 tasks.create_task(self._source_events.run(), name=f"{self.name} source events")
                 await self._watch(storage)
+                if self.options.hooks is not None:
+                    tasks.create_task(self._receivers(self.options.hooks).run(), name=f"{self.name} receivers")
                 self.ready.set()
         except* _Stopped:
             raise _Stopped from None
@@ -334,6 +451,10 @@ class Manager:
             no_cross_namespace_refs=self.options.no_cross_namespace_refs,
             additive_ready_expr=self.options.additive_ready_expr,
             prune_guard=self.options.prune_guard,
+            requeue_dependency=self.options.requeue_dependency,
+            undone=self._undone,
+            custom_stage=self.options.custom_stage_kinds,
+            shard=self._shard,
         )
         if self.options.watch_configs:
             await self._watch_configs(tasks)
@@ -359,6 +480,16 @@ class Manager:
             )
             tasks.create_task(watcher.run(), name=f"{self.name} watch {kind}")
 
+    def _receivers(self, hooks: Hooks) -> Receivers:
+        return Receivers(
+            cluster=self._cluster,
+            clock=self.clock,
+            hooks=hooks,
+            namespace=self.options.namespace,
+            label_selector=self.options.label_selector,
+            poke=self.poke_source,
+        )
+
     def _new_watcher(self, resource: ApiResource, on_change: watching.OnChange) -> Watcher:
         return Watcher(
             self._cluster,
@@ -366,7 +497,6 @@ class Manager:
             self.clock,
             on_change,
             namespace=self.options.namespace,
-            label_selector=self.options.label_selector,
         )
 
     async def _kind(self, group: str, kind: str) -> ApiResource:
@@ -388,12 +518,19 @@ class Manager:
 
     # what wakes whom
 
+    def _of_another_shard(self, manifest: Manifest) -> bool:
+        return not self._shard.matches(manifest["metadata"].get("labels"))
+
     def _git_changed(self, key: Key, manifest: Manifest | None) -> None:
         actor = self._git_actors.get(key)
-        if manifest is None:
+        if manifest is None or self._of_another_shard(manifest):
             if actor is not None:
                 self._git_actors.pop(key).retire()
-            self._wake_users(key)
+                self.metrics.forget(flux.GIT_REPOSITORY, key)
+            if manifest is None:
+                self._wake_users(key)
+            else:
+                self._foreign_source_changed(key, manifest)
             return
         if actor is None:
             self._git_actors[key] = self._started(key, self._reconcile_git, git=True)
@@ -413,13 +550,16 @@ class Manager:
 
     def _changed(self, key: Key, manifest: Manifest | None) -> None:
         actor = self._actors.get(key)
-        if manifest is None:
+        if manifest is None or self._of_another_shard(manifest):
             if actor is not None:
                 self._actors.pop(key).retire()
+                self.metrics.forget(flux.KUSTOMIZATION, key)
             gone = self._seen.pop(key, None)
             self._dependants.put(key, None)
             if ((gone or {}).get("spec") or {}).get("kubeConfig"):
                 self._remotes.keep(self._kubeconfigs())
+            if manifest is not None:
+                self._wake_dependants(key)
             return
         before = self._seen.get(key)
         self._seen[key] = manifest
@@ -554,6 +694,8 @@ class Manager:
         manifest = self._git_watcher.objects.get(actor.key)
         if manifest is None:
             return None
+        if (still := await self._still_suspended(manifest, self._git_watcher, self._source_events)) is not None:
+            return still
         with self.metrics.timed(flux.GIT_REPOSITORY, actor.key):
             written, after = await self._git.reconcile(manifest, actor.memory.failures)
         if written is not None:
@@ -570,6 +712,8 @@ class Manager:
         manifest = self._watcher.objects.get(actor.key)
         if manifest is None:
             return None
+        if (still := await self._still_suspended(manifest, self._watcher, self._events)) is not None:
+            return still
         source = _source_key(manifest)
         deleting = manifest["metadata"].get("deletionTimestamp")
         if source in self._git_actors and source not in self._passed and not deleting:
@@ -582,6 +726,17 @@ class Manager:
         if not result.failed:
             actor.memory.failures = 0
         return self._jittered(result.after)
+
+    async def _still_suspended(self, manifest: Manifest, watcher: Watcher, events: Events) -> timedelta | None:
+        """How long until a suspension that ends by itself ends; when it is over, the object is resumed."""
+        left = suspending.left(manifest, self.clock.now())
+        if left is None or left > timedelta(0):
+            return left
+        resumed = await suspending.end(self._cluster, watcher.resource, manifest)
+        if resumed is not None:
+            events.emit(resumed, "Resumed", "the time it was suspended until has passed")
+            watcher.note(resumed)
+        return timedelta(0)
 
     def _jittered(self, after: timedelta | None) -> timedelta | None:
         if after is None or after <= timedelta(seconds=2):
@@ -596,6 +751,7 @@ _ASKING = (
     flux.PRUNE_GUARD,
     flux.DRIFT,
     flux.SOPS_MAC,
+    flux.SUSPEND_UNTIL,
     flux.HISTORY_GUARD,
     flux.HISTORY_CONSENT,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -144,11 +145,12 @@ class Renderer:
         # What its source leaves out is never applied: without this the digests of sync and promotion could differ.
         tree = ignoring.IgnoringTree(self._repo.tree(commit), _ignored(environment))
         if spec is None:
-            return render.build(tree, environment.root)
+            return render.build(tree, environment.root, render.Options(clock=time.thread_time))
         namespace, name = sync_name(environment)
         # The directory is the environment's own: what is compared and proposed is what stands in this repository there.
         spec = {**spec, "path": f"./{environment.root}"}
-        return render.flux_build(tree, spec, name=name, namespace=namespace, variables=seen.variables or None, cache=self._cache)
+        known, clock = seen.variables or None, time.thread_time
+        return render.flux_build(tree, spec, name=name, namespace=namespace, variables=known, cache=self._cache, clock=clock)
 
 
 def _ignored(environment: Environment) -> str | None:

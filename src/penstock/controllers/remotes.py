@@ -8,11 +8,13 @@ connection; the old one ends with its watches.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from penstock.apply import ownership
 from penstock.controllers.live import LiveView, OnTouch
 from penstock.model.errors import InputError, Place, Problem
 from penstock.ports.clock import Clock
@@ -43,13 +45,16 @@ class Remotes:
         self,
         clock: Clock,
         on_touch: OnTouch,
-        undone: Sequence[tuple[str, str]],
         connect: Callable[[bytes, str], HttpCluster] | None = None,
+        *,
+        gate: Callable[[], None] | None = None,
+        undone: Sequence[tuple[str, str]] = ownership.UNDONE_MANAGERS,
     ) -> None:
+        """gate: asked before every write, as on the cluster that the Kustomizations stand in."""
         self._clock = clock
         self._on_touch = on_touch
+        self._connect = connect or functools.partial(connected, gate=gate)
         self._undone = undone
-        self._connect = connect or connected
         self._known: dict[RemoteKey, Remote] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -98,7 +103,7 @@ async def _kept_open(remote: Remote) -> None:
         await remote.cluster.close()
 
 
-def connected(content: bytes, name: str) -> HttpCluster:
+def connected(content: bytes, name: str, gate: Callable[[], None] | None = None) -> HttpCluster:
     """A cluster by the content of a tenant's kubeconfig; no request is sent yet. Raises InputError."""
     import dataclasses
 
@@ -118,7 +123,7 @@ def connected(content: bytes, name: str) -> HttpCluster:
     if not isinstance(parsed, dict):
         raise _wrong(where, "it is not a kubeconfig")
     access = kubeconfig.parse(parsed, name=where, inline_only=True)
-    return HttpCluster(dataclasses.replace(access, name=name))
+    return HttpCluster(dataclasses.replace(access, name=name), gate=gate)
 
 
 def _wrong(where: str, what: str) -> InputError:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from penstock.controllers import journal
 from penstock.model import condition as conditions
 from penstock.model.condition import Condition
 from penstock.model.errors import RaceError, RemoteError
@@ -134,6 +135,8 @@ class Events:
         """Tell something about an object; `metadata` keys get the group's prefix, as Flux's notifications expect."""
         of = about["metadata"]
         now = self._clock.now()
+        level = logging.ERROR if error else logging.INFO
+        _log.log(level, message, extra=journal.fields(reason=reason, **_logged(about, metadata or {})))
         moment = conditions.timestamp(now)
         event: Manifest = {
             "apiVersion": "v1",
@@ -180,6 +183,15 @@ class Events:
             except RemoteError as error:
                 self.dropped += 1
                 _log.debug("event not sent: %s", error.what)
+
+
+def _logged(about: Manifest, metadata: Mapping[str, str]) -> dict[str, str]:
+    """What a log line says beside its message; outside of a pass, whose object it is."""
+    said = {"revision": metadata["revision"]} if metadata.get("revision") else {}
+    if journal.current():
+        return said
+    of = about["metadata"]
+    return {**said, "controllerKind": about["kind"], "namespace": str(of.get("namespace") or ""), "name": str(of["name"])}
 
 
 def _annotations(manifest: Manifest) -> Mapping[str, str]:

@@ -207,3 +207,15 @@ def _reference(about: Mapping[str, Any], namespace: str) -> tuple[ResourceId, st
     group, version = split_api_version(str(about.get("apiVersion") or "v1"))
     id = ResourceId(group, str(about["kind"]), str(about.get("namespace") or namespace), str(about["name"]))  # noqa: A001
     return id, version
+
+
+def longest_pass(manifest: Manifest) -> timedelta:
+    """How long a pass over an object may take by its own timeouts: applying and waiting for health each have one."""
+    spec = manifest.get("spec") or {}
+    try:
+        if manifest.get("kind") == flux.KUSTOMIZATION:
+            return 3 * kustomization(manifest).timeout
+        return 2 * (duration_of(spec, "timeout", None) or timedelta(seconds=60))
+    except (InputError, KeyError, AssertionError):
+        # what cannot be read is not worked on for long
+        return timedelta(0)

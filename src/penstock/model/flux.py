@@ -48,6 +48,11 @@ SOPS_MAC: Final = "penstock.dev/sops-mac"
 FORCE_PROTECTED: Final = "penstock.dev/force-protected"
 """Ours: 'enabled' on an object of a kind that holds data lets force recreate it."""
 
+SUSPEND_REASON: Final = "penstock.dev/suspend-reason"
+SUSPEND_UNTIL: Final = "penstock.dev/suspend-until"
+SUSPEND_BY: Final = "penstock.dev/suspend-by"
+"""Ours, on a suspended object: why, until when (RFC 3339, UTC), and who."""
+
 READY: Final = "Ready"
 RECONCILING: Final = "Reconciling"
 STALLED: Final = "Stalled"

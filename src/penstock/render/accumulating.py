@@ -29,6 +29,7 @@ from penstock.render import (
     transforming,
     variables,
 )
+from penstock.render.budget import Budget, OverBudgetError
 from penstock.render.caching import Cache
 from penstock.render.fieldspecs import FieldError, TransformerConfig
 from penstock.render.kustomization import Kustomization
@@ -87,7 +88,8 @@ class Build:
         self.options = options
         self.cache = cache
         self.schema = Schema()
-        self.ids = Ids(self.schema)
+        self.budget = Budget(options.clock, options.max_cpu_seconds)
+        self.ids = Ids(self.schema, self.budget)
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.recorder: Recorder | None = None
@@ -97,7 +99,9 @@ class Build:
     # -- problems ------------------------------------------------------------------------------------------------------
 
     def report(self, error: Exception, place: Place | None, chain: Chain) -> None:
-        """Turn what went wrong into problems with a place."""
+        """Turn what went wrong into problems with a place. A budget that is used up ends the build instead."""
+        if isinstance(error, OverBudgetError):
+            raise error
         if isinstance(error, InputError):
             self.problems += [
                 Problem(
@@ -214,7 +218,7 @@ class Build:
         parsed = [variables.parse(entry) for entry in layer.kustomization.maps("vars")]
         if layer.failed:
             return False
-        for step in steps:
+        for step in self.budget.watched(steps):
             if not self._run(layer, into, step):
                 return False
         for step in validators:
@@ -251,6 +255,7 @@ class Build:
             raise LoadError(f"the build has more than {self.options.max_objects} objects", "RenderBudget")
 
     def _file(self, layer: Layer, into: Accumulator, real: str, path: str) -> None:
+        self.budget.check()
         entry = self.loader.tree.entry(real)
         assert entry is not None
         if self.cache is not None and entry.id:
@@ -298,6 +303,8 @@ class Build:
         if component:
             if not self.accumulate(below_layer, into):
                 layer.failed = True
+            else:
+                self._check_renamed(into.resources)
             return
         inner = Accumulator(ResourceSet(self.ids))
         if not self.accumulate(below_layer, inner):
@@ -306,6 +313,7 @@ class Build:
         self._merge(into, inner)
 
     def _merge(self, into: Accumulator, inner: Accumulator) -> None:
+        self._check_renamed(inner.resources)
         if len(into.resources) == 0:
             into.resources = inner.resources
         else:
@@ -315,6 +323,12 @@ class Build:
             into.variables = variables.merged(into.variables, list(inner.variables.values()))
         except TransformError as error:
             raise LoadError(error.what, "Variable") from None
+
+    def _check_renamed(self, resources: ResourceSet) -> None:
+        """Raises SetError when a patch or a replacement gave an object the identity of another one."""
+        if resources.renamed:
+            for first, second in resources.duplicates():
+                raise SetError(f"may not add resource with an already registered id: {self.ids.current(second)}", (first, second))
 
     def _components(self, layer: Layer, into: Accumulator) -> None:
         for index, path in enumerate(layer.kustomization.texts("components")):
@@ -386,7 +400,7 @@ class Build:
             except LoadError as error:
                 self.fail(layer, error, name)
                 return
-            for index, entry in enumerate(entries):
+            for index, entry in enumerate(self.budget.watched(entries)):
                 entry = {**entry, "options": generating.merged_options(entry.get("options"), common)}
                 place = layer.kustomization.place(name, index)
                 try:
@@ -459,7 +473,7 @@ class Build:
         layer.failed = failed
         result = []
         for resource in gathered.resources:
-            place = resource.place or (resource.document.place() if resource.document else layer.kustomization.place(name))
+            place = resource.found_at() or layer.kustomization.place(name)
             try:
                 plugins.check_builtin(resource)
                 result.append((resource, place))
@@ -540,21 +554,22 @@ class Build:
                 unused = variables.resolve(into.resources, into.variables, into.config.var_reference)
         except STEP_ERRORS as error:
             resource = getattr(error, "resource", None)
-            where = resource.document.place() if resource is not None and resource.document is not None else place
+            where = (resource.found_at() if resource is not None else None) or place
             self.report(error, where, layer.chain)
             return
         for name in unused:
             self.warn(f"variable '{name}' is never used", layer.kustomization.place("vars"), layer.chain, "UnusedVariable")
         for resource in into.resources:
-            if not resource.name and not resource.kind.endswith("List"):
-                where = resource.document.place() if resource.document is not None else place
-                nameless = SetError(f"missing metadata.name in object: a patch or a replacement took it from {resource.kind}")
-                self.report(nameless, where, layer.chain)
+            nameless = not resource.name or any(not earlier.name for earlier in resource.previous)
+            if nameless and not resource.kind.endswith("List"):
+                where = resource.found_at() or place
+                taken_away = SetError(f"missing metadata.name in object: a patch or a replacement took it from {resource.kind}")
+                self.report(taken_away, where, layer.chain)
         # a JSON patch or a replacement can give an object the name of another one
         for first, second in into.resources.duplicates():
             if not _is_local(first) and not _is_local(second):
                 shown = self.ids.current(second)
-                where = second.document.place() if second.document is not None else place
+                where = second.found_at() or place
                 taken = SetError(f"may not add resource with an already registered id: {shown}", (first, second))
                 self.report(taken, where, layer.chain)
         into.resources.replace_all([resource for resource in into.resources if not _is_local(resource)])
@@ -613,6 +628,10 @@ def absorb(resources: ResourceSet, made: Iterable[Resource]) -> None:
                 (matches[0], resource),
             )
         else:
+            present = resources.ids.current(matches[0])
+            if present.gvk != identity.gvk:
+                gone = identity._replace(name=present.name, namespace=present.namespace)
+                raise SetError(f"cannot find resource with id {gone} to replace: a patch gave it another kind", (matches[0],))
             _replace(resources, matches[0], resource)
 
 
@@ -620,7 +639,7 @@ def _replace(resources: ResourceSet, old: Resource, new: Resource) -> None:
     origin = old.texts("annotations").get(origins.ORIGIN)
     metadata = new.metadata()
     for name in ("labels", "annotations"):
-        texts = {**old.texts(name), **new.texts(name)}
+        texts = {**old.spelled_texts(name), **new.texts(name)}
         metadata.pop(name, None)
         if texts:
             metadata[name] = texts
@@ -677,6 +696,6 @@ def _chain_to(chain: Chain, place: Place | None) -> Chain:
 
 
 def _both_places(resources: tuple[Resource, ...]) -> str | None:
-    places = [str(resource.place or (resource.document.place() if resource.document else "")) for resource in resources]
+    places = [str(resource.found_at() or "") for resource in resources]
     places = [place for place in places if place]
     return "one is at " + ", the other at ".join(places) if len(places) > 1 else None

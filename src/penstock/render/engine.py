@@ -73,7 +73,7 @@ def printed(tree: Tree, path: str, options: Options = Options()) -> Printed:  # 
     """The same bytes as `emit(build(...))`, without making the objects. Raises InputError."""
     work = Build(Loader(tree, options.restriction), options, None)
     resources = run(work, open_root(work, path))
-    return Printed(data=_printed(resources, options), warnings=tuple(work.warnings))
+    return Printed(data=_printed(work, resources, options), warnings=tuple(work.warnings))
 
 
 def open_root(work: Build, path: str) -> Layer:
@@ -128,33 +128,28 @@ def _label(work: Build, layer: Layer, resources: ResourceSet) -> None:
 
 def _clean(resource: Resource, keep: set[str]) -> None:
     """The annotations as kustomize leaves them: texts only, without its own marks, and none at all if empty."""
+    if resource.unspelled:
+        resource.spell_nulls()
     metadata = resource.value.get("metadata")
     if type(metadata) is not dict or "annotations" not in metadata:
         return
     annotations = metadata["annotations"]
+    if type(annotations) is dict and any(type(value) is not str for value in annotations.values()):
+        annotations = resource.spelled_texts("annotations")
     cleaned: dict[str, Any] = {}
     for key, value in annotations.items() if type(annotations) is dict else ():
         if key in _INTERNAL or (key in (origins.ORIGIN, origins.TRANSFORMATIONS) and key not in keep):
             continue
-        cleaned[key] = value if type(value) is str else _annotation(resource, key, value)
+        cleaned[key] = value
     if cleaned:
         metadata["annotations"] = cleaned
     else:
         del metadata["annotations"]
 
 
-def _annotation(resource: Resource, key: str, value: Any) -> str:
-    if value is None and resource.document is not None and not resource.round_tripped:
-        text = resource.document.scalar_text(("metadata", "annotations", key))
-        if text is None and isinstance(resource.document.value, dict) and "items" not in resource.document.value:
-            return ""  # not from the file: a replacement by an empty text made it
-        return "null" if text is None else text
-    return scalars.text_of(value)
-
-
 def finished(work: Build, resources: list[Resource], options: Options) -> Rendered:
     """The result value of a build. Raises InputError for output over the budget and for keys that are not strings."""
-    data = _printed(resources, options)
+    data = _printed(work, resources, options)
     return Rendered(
         objects=tuple(_rendered(resource) for resource in resources),
         digest=loading.digest(data),
@@ -163,8 +158,8 @@ def finished(work: Build, resources: list[Resource], options: Options) -> Render
     )
 
 
-def _printed(resources: list[Resource], options: Options) -> bytes:
-    data = emit(resource.value for resource in resources)
+def _printed(work: Build, resources: list[Resource], options: Options) -> bytes:
+    data = emit(resource.value for resource in work.budget.watched(resources))
     if len(data) > options.max_output_bytes:
         raise InputError(
             [Problem(what=f"the output is larger than {options.max_output_bytes} bytes: {len(data)}", code="RenderBudget")]
@@ -176,7 +171,10 @@ def _rendered(resource: Resource) -> RenderedObject:
     place = resource.place
     if place is None:
         document = resource.document
-        place = Place(path=document.path, line=document.line) if document is not None else Place(path="")
+        if document is not None and not resource.path:
+            place = Place(path=document.path, line=document.line)
+        else:
+            place = resource.found_at() or Place(path="")
     metadata = resource.value.get("metadata")
     namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
     gvk = resource.gvk

@@ -19,6 +19,7 @@ from penstock.model.rendered import Rendered
 from penstock.model.tree import Tree
 from penstock.render import engine, kustomization, loading, substituting
 from penstock.render.accumulating import Build, Layer
+from penstock.render.budget import Clock
 from penstock.render.caching import Cache
 from penstock.render.kustomization import Kustomization
 from penstock.render.loading import Decrypt, Loader, LoadError
@@ -45,14 +46,17 @@ def flux_build(
     options: Options = _OPTIONS,
     cache: Cache | None = None,
     decrypt: Decrypt | None = None,
+    clock: Clock | None = None,
 ) -> Rendered:
     """Build `spec.path` of the tree the way Flux does.
 
     `variables` are the values of postBuild (substituteFrom and substitute together), which the caller reads; with None
     only `spec.postBuild.substitute` is used. `decrypt` opens encrypted files as they are read, and encrypted entries of
     Secrets; without it they stay as they are. `strict` makes a variable that is not set an error, as Flux does since 2.9.
-    Raises InputError with every problem.
+    `clock` counts CPU seconds for the budget of Options. Raises InputError with every problem.
     """
+    if clock is not None:
+        options = replace(options, clock=clock)
 
     def make() -> Rendered:
         return _build(tree, spec, name, namespace, variables, strict, options, cache, decrypt=decrypt)[1]
@@ -279,7 +283,7 @@ def _substitute(
     if not values and post_build.get("substituteStrategy") != "Always":
         return
     values = {name: str(value).replace("\n", "") for name, value in values.items()}
-    for resource in resources:
+    for resource in work.budget.watched(resources):
         if SUBSTITUTE in _marks(resource):
             continue
         text = emitting.emit(resource.value)
@@ -303,7 +307,7 @@ def _marks(resource: Resource) -> set[str]:
 
 
 def _substitute_one(resource: Resource, text: str, substitute: Callable[[str], str]) -> Problem | None:
-    where = resource.place or (resource.document.place() if resource.document is not None else None)
+    where = resource.found_at()
     shown = "/".join(part for part in (resource.kind, resource.namespace, resource.name) if part)
     try:
         result = substitute(text)

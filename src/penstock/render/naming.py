@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from penstock.render import fieldspecs
 from penstock.render.fieldspecs import FieldSpec, NameReferences
-from penstock.render.resources import NOT_A_NAMESPACE, Gvk, ResId, Resource, ResourceSet, same_kind_of_scalar
+from penstock.render.resources import NOT_A_NAMESPACE, Gvk, ResId, Resource, ResourceSet
 from penstock.render.transforming import TransformError
 from penstock.yamldoc import scalars
 
@@ -218,7 +218,7 @@ class _References:
                 return
             referral = self._select(candidates, target, spec, resource, accounts, mapping=False)
             if referral is not None and referral.name != text:
-                container[key] = same_kind_of_scalar(value, referral.name)
+                resource.write_untagged(container, key, referral.name)
 
     def _set_mapping(
         self, value: dict[str, Any], target: tuple[str, str, str], spec: FieldSpec, resource: Resource, accounts: set[str]
@@ -235,7 +235,7 @@ class _References:
         referral = self._select(candidates, target, spec, resource, accounts, mapping=True)
         if referral is None or (referral.name == old and referral.namespace == ""):
             return
-        value["name"] = same_kind_of_scalar(value["name"], referral.name)
+        resource.write_untagged(value, "name", referral.name)
         if referral.namespace:
             value["namespace"] = referral.namespace
 

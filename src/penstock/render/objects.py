@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from penstock.model.errors import InputError, Problem
+from penstock.model.fieldpath import FieldPath
 from penstock.render.jsonpatch import through_json
 from penstock.render.resources import LIST_SUFFIX, Resource
 from penstock.yamldoc import composing, reading, scalars
@@ -22,16 +24,18 @@ def from_documents(documents: list[reading.Document], *, own: bool = True) -> li
     """The same from documents that were read before."""
     problems: list[Problem] = []
     resources: list[Resource] = []
-    pending: list[tuple[Any, reading.Document, bool]] = []
+    pending: list[tuple[Any, reading.Document, FieldPath, str]] = []
+    own_or_shared = "own" if own else "shared"
     for document in documents:
         value = document.value
         if len(documents) == 1 and isinstance(value, dict) and value.get("kind") in ("List", "ResourceList") and "items" in value:
             items = value["items"]
-            pending += [(item, document, own) for item in (items if isinstance(items, list) else [])]
+            if isinstance(items, list):
+                pending += [(item, document, ("items", index), own_or_shared) for index, item in enumerate(items)]
         else:
-            pending.append((value, document, own))
+            pending.append((value, document, (), own_or_shared))
     while pending:
-        value, document, mine = pending.pop(0)
+        value, document, path, state = pending.pop(0)
         if not value and not isinstance(value, bool | int | float):
             continue
         problem = _problem(value, document)
@@ -52,13 +56,44 @@ def from_documents(documents: list[reading.Document], *, own: bool = True) -> li
                     )
                 )
                 continue
-            pending += [(through_json(item, exact_integers=True), document, True) for item in items]
+            if not path:
+                value = _decoded(value, document)
+                items = value["items"]
+            pending += [
+                (through_json(item, exact_integers=True), document, (*path, "items", index), "json")
+                for index, item in enumerate(items)
+            ]
             continue
-        resource = Resource(value if mine else composing.copied(value), document)
+        resource = Resource(composing.copied(value) if state == "shared" else value, document, path=path)
+        resource.round_tripped = resource.as_json = state == "json"
+        if document.unspelled and not resource.as_json:
+            resource.unspelled = list(_unspelled(resource.value, path, document.unspelled))
         resources.append(resource)
     if problems:
         raise InputError(problems)
     return resources
+
+
+def _decoded(value: Any, document: reading.Document) -> Any:
+    """A FooList, which kustomize decodes without printing it first: its times are times between braces too."""
+    if document.quoted_times:
+        value = composing.copied(value)
+        for path, text in document.quoted_times:
+            container = value
+            for step in path[:-1]:
+                container = container[step]
+            container[path[-1]] = text
+    return value
+
+
+def _unspelled(value: Any, path: FieldPath, unspelled: tuple[FieldPath, ...]) -> Iterator[tuple[Any, Any]]:
+    """The places of a document's unspelled nulls in one of its objects."""
+    for whole in unspelled:
+        if whole[: len(path)] == path:
+            container = value
+            for step in whole[len(path) : -1]:
+                container = container[step]
+            yield container, whole[-1]
 
 
 def _problem(value: Any, document: reading.Document) -> Problem | None:

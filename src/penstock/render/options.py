@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from penstock.render.budget import MAX_CPU_SECONDS, Clock
 from penstock.render.loading import Restriction
 from penstock.yamldoc.reading import STRICT, Leniency
 
@@ -28,3 +29,6 @@ class Options:
     """What kustomize lets pass and this engine refuses by default."""
     max_objects: int = MAX_OBJECTS
     max_output_bytes: int = MAX_OUTPUT_BYTES
+    clock: Clock | None = field(default=None, compare=False)
+    """Counts CPU seconds; without it a build may take as long as it likes."""
+    max_cpu_seconds: float = MAX_CPU_SECONDS

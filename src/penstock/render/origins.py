@@ -111,6 +111,7 @@ def read_origin(resource: Resource) -> OriginNote | None:
 
 
 def _annotations(resource: Resource) -> dict[str, Any]:
+    resource.part_annotations()
     metadata = resource.metadata()
     annotations = metadata.get("annotations")
     if not isinstance(annotations, dict):

@@ -82,34 +82,45 @@ def parse_operations(data: bytes, path: str, leniency: reading.Leniency) -> list
 
 
 class FieldSpelling:
-    """How an object's own file spells a field; asked only in the rare cases where it matters."""
+    """How the files of an object and of its patch spell a field; asked only in the rare cases where it matters."""
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(self, resource: Resource, patch: Resource) -> None:
         self._resource = resource
+        self._patch = patch
 
     def is_quoted(self, path: FieldPath) -> bool:
-        document = self._resource.document
-        return (
-            document is not None
-            and not self._resource.round_tripped
-            and composing.is_quoted(document.source, path, document.value)
-        )
+        return self._resource.is_quoted(path)
 
     def is_empty_null(self, path: FieldPath) -> bool:
-        document = self._resource.document
-        if document is None or self._resource.round_tripped:
-            return False
-        return document.scalar_text(path) == ""
+        return self._resource.own_text(path) == ""
+
+    def placed(self, value: Any, path: FieldPath) -> Any:
+        """What a value of the patch becomes at its place: between braces kustomize puts quotes where it needs none else."""
+        if type(value) is scalars.Timestamp and ":" in value.text:
+            return value.text if self._resource.in_braces(path) else value
+        if type(value) is list:
+            self._place_items(value, path, inside=self._resource.in_braces(path))
+        return value
+
+    def _place_items(self, container: Any, path: FieldPath, *, inside: bool) -> None:
+        for key, item in list(container.items() if type(container) is dict else enumerate(container)):
+            below = (*path, key)
+            if type(item) is dict or type(item) is list:
+                self._place_items(item, below, inside=inside)
+            elif item is None and self._patch.own_text(below) == "" and (inside or self._patch.in_braces(below)):
+                self._resource.unspelled.append((container, key))
+            elif inside and type(item) is scalars.Timestamp and ":" in item.text:
+                container[key] = item.text
 
 
 def apply_merge(resources: ResourceSet, resource: Resource, patch: Resource, options: Patch) -> None:
     """Merge one patch object into one resource; a resource that the patch deletes is marked as dropped."""
+    resources.ids.budget.check()
     name, namespace, kind = resource.value.get("metadata", {}).get("name"), resource.meta("namespace"), resource.value.get("kind")
     if options.allow_name_change or options.allow_kind_change:
         resources.ids.store_previous(resource)
     body = composing.copied(patch.value)
-    spelling = FieldSpelling(resource)
-    merger = strategic.Merger(resources.ids.schema, spelling.is_quoted, spelling.is_empty_null)
+    merger = strategic.Merger(resources.ids.schema, FieldSpelling(resource, patch))
     try:
         merged = merger.merge(resource.value, body)
     except strategic.MergeError as error:
@@ -129,6 +140,10 @@ def apply_merge(resources: ResourceSet, resource: Resource, patch: Resource, opt
         metadata["namespace"] = namespace
     else:
         metadata.pop("namespace", None)
+    resource.untagged |= {(id(merged), "kind"), (id(metadata), "name"), (id(metadata), "namespace")}
+    if options.target is not None:
+        resource.untagged.add((id(merged), "apiVersion"))
+    resources.renamed = resources.renamed or options.allow_name_change or options.allow_kind_change
     resource.touched(options.note)
 
 
@@ -173,24 +188,16 @@ def _with_texts(merge: Resource) -> Resource:
 
     So `labels: {x: null}` does not delete in a patch with a target, it writes the word the patch has for null.
     """
-    body = Resource(composing.copied(merge.value), merge.document, merge.place, round_tripped=merge.round_tripped)
+    body = merge.copy()
     metadata = body.value.get("metadata")
     for field in ("labels", "annotations"):
         if not isinstance(metadata, dict) or field not in metadata:
             continue
-        found = metadata.pop(field)
-        if isinstance(found, dict) and found:
-            metadata[field] = {key: _text_in(merge, field, key, found[key]) for key in sorted(found)}
+        texts = body.spelled_texts(field)
+        metadata.pop(field)
+        if texts:
+            metadata[field] = {key: texts[key] for key in sorted(texts)}
     return body
-
-
-def _text_in(merge: Resource, field: str, key: str, value: Any) -> str:
-    if value is not None:
-        return scalars.text_of(value)
-    text = None
-    if merge.document is not None and not merge.round_tripped:
-        text = merge.document.scalar_text(("metadata", field, key))
-    return "null" if text is None else text
 
 
 def apply_strategic(resources: ResourceSet, merges: Sequence[Resource], options: Patch) -> list[Resource]:
@@ -226,6 +233,8 @@ def _apply_operations(resources: ResourceSet, patch: Patch) -> list[Resource]:
 
 def apply_operations(resources: ResourceSet, resource: Resource, patch: Patch) -> None:
     """Apply JSON 6902 operations to one resource."""
+    resources.ids.budget.check()
+    resource.spell_nulls()
     try:
         value = jsonpatch.apply(jsonpatch.through_json(resource.value), list(patch.operations))
     except jsonpatch.PatchError as error:
@@ -235,7 +244,10 @@ def apply_operations(resources: ResourceSet, resource: Resource, patch: Patch) -
         raise TransformError(f"JSON patch {patch.source} turns {resources.ids.current(resource)} into a list", resource)
     resource.value = jsonpatch.through_json(value)
     resource.round_tripped = True
+    resource.as_json = False
     resource.twins = ()
+    resource.untagged = set()
+    resources.renamed = True
     _annotations_as_texts(resource.value)
     resource.touched(patch.note)
 

@@ -106,6 +106,7 @@ def apply(resources: ResourceSet, replacements: Sequence[Replacement]) -> None:
     for replacement in replacements:
         if (replacement.source is None and replacement.source_value is None) or replacement.targets is None:
             raise TransformError("replacements must specify a source and at least one target")
+        resources.ids.budget.check()
         value = _source_value(resources, replacement)
         for target in replacement.targets:
             _apply_target(resources, value, target, replacement.note)
@@ -185,6 +186,7 @@ def _apply_target(resources: ResourceSet, value: Any, target: Target, note: str)
             _write(resources, resource, value, target)
             resource.settle()
             resource.touched(note)
+            resources.renamed = True
             resources.changed((resource,))
 
 
@@ -227,13 +229,13 @@ def _write(resources: ResourceSet, resource: Resource, value: Any, target: Targe
             raise TransformError(f'unable to {verb} field "{path}" in replacement target ({shown})', resource)
         for spot in spots:
             try:
-                _set(spot, value, options, created=bool(create))
+                _set(resource, spot, value, options, created=bool(create))
             except ValueError as error:
                 shown = resources.ids.current(resource)
                 raise TransformError(f'field "{path}" of {shown}: {error}', resource) from None
 
 
-def _set(spot: Spot, value: Any, options: Options | None, *, created: bool) -> None:
+def _set(resource: Resource, spot: Spot, value: Any, options: Options | None, *, created: bool) -> None:
     old = spot.value
     if options is not None and options.delimiter:
         if isinstance(old, dict | list):
@@ -254,7 +256,12 @@ def _set(spot: Spot, value: Any, options: Options | None, *, created: bool) -> N
         spot.value = ""  # kustomize copies the text of the node, and a map or a list has none
         return
     text = str(value) if isinstance(value, _Raw) else scalars.text_of(value)
-    spot.value = scalars.same_as_written(text) if created and old == "" else typed_as(old, text)
+    loose = (created and old == "") or (
+        (id(spot.container), spot.key) in resource.untagged and not resource.quoted_there(spot.container, spot.key)
+    )
+    if created and old == "":
+        resource.untagged.add((id(spot.container), spot.key))
+    spot.value = scalars.same_as_written(text) if loose else typed_as(old, text)
 
 
 def typed_as(old: Any, text: str) -> Any:

@@ -8,11 +8,13 @@ output.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from penstock.model.errors import Place
+from penstock.model.fieldpath import FieldPath
+from penstock.render.budget import Budget
 from penstock.render.schema import Schema
 from penstock.yamldoc import composing, reading, scalars
 
@@ -119,6 +121,14 @@ class Resource:
     """Deleted by a patch; taken out of the set at the next step."""
     twins: tuple[Twins, ...] = ()
     """Texts that one labels transformer put into several places (see Twins)."""
+    path: FieldPath = ()
+    """Where the object is in its document: items of a List are not at the top."""
+    as_json: bool = False
+    """Whether it comes from a FooList, whose items kustomize writes as JSON and reads again: braces and quotes all over."""
+    untagged: set[tuple[int, Any]] = field(default_factory=set)
+    """(id of the container, key) of texts without a tag: written over, they are what they then look like."""
+    unspelled: list[tuple[Any, Any]] = field(default_factory=list)
+    """(container, key) of nulls between braces that nothing spells: kustomize prints them as empty texts."""
 
     @property
     def kind(self) -> str:
@@ -159,8 +169,31 @@ class Resource:
             return {}
         return {key: item if type(item) is str else scalars.text_of(item) for key, item in found.items()}
 
+    def spelled_texts(self, field: str) -> dict[str, str]:
+        """`texts` with what the file says for null: kustomize copies the text of a node, whatever it means."""
+        metadata = self.value.get("metadata")
+        found = metadata.get(field) if type(metadata) is dict else None
+        if type(found) is not dict:
+            return {}
+        return {key: item if type(item) is str else self._spelled(found, field, key) for key, item in found.items()}
+
+    def _spelled(self, container: dict[str, Any], field: str, key: str) -> str:
+        if container[key] is not None:
+            return scalars.text_of(container[key])
+        if self.round_tripped and (id(container), key) not in self.untagged:
+            return "null"
+        # what is not in the file was written by a replacement, and only an empty text is null then
+        return self.own_text(("metadata", field, key)) or ""
+
+    def part_annotations(self) -> None:
+        """Annotations are written anew: none of them is one with a text of another place any more."""
+        metadata = self.value.get("metadata")
+        annotations = metadata.get("annotations") if type(metadata) is dict else None
+        for twins in self.twins:
+            twins.places = [(container, key) for container, key in twins.places if container is not annotations]
+
     def set_name(self, name: str) -> None:
-        self.metadata()["name"] = same_kind_of_scalar(self.metadata().get("name"), name)
+        self.write_untagged(self.metadata(), "name", name)
 
     def metadata(self) -> dict[str, Any]:
         """metadata, made when it is missing."""
@@ -184,7 +217,64 @@ class Resource:
             self.transformers,
             self.round_tripped,
             self.dropped,
+            path=self.path,
+            as_json=self.as_json,
         )
+
+    def found_at(self) -> Place | None:
+        """Where the object's text starts."""
+        if self.place is not None or self.document is None:
+            return self.place
+        return self.document.place(self.path)
+
+    def is_quoted(self, path: FieldPath) -> bool:
+        """Whether the object's own file has quotes around a scalar."""
+        document = self.document
+        if document is None or (self.round_tripped and not self.as_json):
+            return False
+        path = (*self.path, *path)
+        if self.as_json:
+            return document.scalar_text(path) is not None
+        return composing.is_quoted(document.source, path, document.value)
+
+    def own_text(self, path: FieldPath) -> str | None:
+        """What the object's own file says for a scalar; None when it does not, or when it was written anew since."""
+        if self.document is None or self.round_tripped:
+            return None
+        return self.document.scalar_text((*self.path, *path))
+
+    def in_braces(self, path: FieldPath) -> bool:
+        """Whether what is written at a path stands between braces or brackets when kustomize prints the object."""
+        if self.as_json or self.document is None or self.round_tripped:
+            return self.as_json
+        return composing.in_braces(self.document.source, (*self.path, *path), self.document.value)
+
+    def write_untagged(self, container: Any, key: Any, text: str) -> None:
+        """Write a text as kustomize's setters of scalars do: without a tag, in the quotes that are there."""
+        old = container.get(key) if isinstance(container, dict) else container[key]
+        if isinstance(old, str):
+            self.untagged.add((id(container), key))
+            if type(scalars.same_as_written(text)) is str or self.quoted_there(container, key):
+                container[key] = text
+            else:
+                container[key] = scalars.same_as_written(text)
+        else:
+            container[key] = same_kind_of_scalar(old, text)
+
+    def quoted_there(self, container: Any, key: Any) -> bool:
+        """`is_quoted` for a place that is only known by its container."""
+        path = _path_to(self.value, container)
+        return path is not None and self.is_quoted((*path, key))
+
+    def spell_nulls(self) -> None:
+        """Turn nulls that nothing spells into what they are printed as."""
+        for container, key in self.unspelled:
+            try:
+                if container[key] is None:
+                    container[key] = ""
+            except (KeyError, IndexError):
+                continue
+        self.unspelled = []
 
     def settle(self) -> None:
         """To be called after anything that writes scalars in place."""
@@ -195,6 +285,19 @@ class Resource:
         """Note a transformer, once in a row."""
         if not self.transformers or self.transformers[-1] != what:
             self.transformers = (*self.transformers, what)
+
+
+def _path_to(value: Any, wanted: Any) -> FieldPath | None:
+    """The way to a container inside a value."""
+    if value is wanted:
+        return ()
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, item in steps:
+        if isinstance(item, dict | list):
+            below = _path_to(item, wanted)
+            if below is not None:
+                return (step, *below)
+    return None
 
 
 def same_kind_of_scalar(old: Any, text: str) -> Any:
@@ -210,8 +313,9 @@ def same_kind_of_scalar(old: Any, text: str) -> Any:
 class Ids:
     """Works out identities under the schema of one build."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, budget: Budget | None = None) -> None:
         self.schema = schema
+        self.budget = budget or Budget(None)
         self._kinds: dict[tuple[str, str], tuple[Gvk, bool]] = {}
         self._revision = schema.revision
 
@@ -268,6 +372,8 @@ class Ids:
     def store_previous(self, resource: Resource) -> None:
         """Remember the present identity before it changes."""
         now = self.current(resource)
+        if resource.twins:
+            resource.part_annotations()
         resource.previous = (*resource.previous, PreviousId(now.effective_namespace, now.name, now.gvk.kind))
 
 
@@ -367,13 +473,15 @@ class ResourceSet:
     def __init__(self, ids: Ids, resources: Iterable[Resource] = ()) -> None:
         self.ids = ids
         self._list: list[Resource] = []
+        self.renamed = False
+        """Whether a patch or a replacement may have given an object the name of another one."""
         self._by_key: dict[Key, Resource] | None = {}
         self._index: _Index | None = None
         for resource in resources:
             self.append(resource)
 
     def __iter__(self) -> Iterator[Resource]:
-        return iter(self._list)
+        return self.ids.budget.watched(self._list)
 
     def __len__(self) -> int:
         return len(self._list)

@@ -155,7 +155,8 @@ class Schema:
     def __init__(self) -> None:
         self._custom: Mapping[str, Any] | None = None
         self._version = ""
-        self._built_in_wanted = False
+        self._built_in = "unread"
+        """'wanted' once the scope of a kind was asked for, 'read' once a merge asked for fields; see `merge_root`."""
         self._kinds: dict[str, _Custom] | None = None
         self._scopes: dict[str, bool] = {}
         self.revision = 0
@@ -184,7 +185,8 @@ class Schema:
         if name in tables.NAMESPACED:
             return False
         if self._custom is None:
-            self._built_in_wanted = True
+            if self._built_in == "unread":
+                self._built_in = "wanted"
             return False
         self._load()
         return self._scopes.get(name) is False
@@ -192,15 +194,17 @@ class Schema:
     def merge_root(self, api_version: str, kind: str) -> MergeNode | None:
         """The merge keys of a kind, None when nothing is known of it."""
         name = f"{api_version}/{kind}"
-        if self._custom is not None:
-            self._load()
-            assert self._kinds is not None
-            if name in self._kinds:
-                return self._kinds[name]
-            if not self._built_in_wanted:
-                return None
         number = merge_keys.KINDS.get(name)
-        return None if number is None else _BuiltIn(number)
+        built_in = None if number is None else _BuiltIn(number)
+        if self._custom is None:
+            self._built_in = "read"
+            return built_in
+        self._load()
+        assert self._kinds is not None
+        # kustomize reads each of the two when it first needs it, and a kind means what was read last
+        if self._built_in == "unread" or (self._built_in == "read" and name in self._kinds) or built_in is None:
+            return self._kinds.get(name)
+        return built_in
 
     def _load(self) -> None:
         if self._kinds is not None or self._custom is None:
@@ -211,7 +215,7 @@ class Schema:
             for definition in definitions.values():
                 kinds = definition.get(_GVK) if isinstance(definition, Mapping) else None
                 for entry in kinds if isinstance(kinds, list) else ():
-                    self._kinds[_type_name(entry)] = _Custom(definition, definitions, built_in=self._built_in_wanted)
+                    self._kinds[_type_name(entry)] = _Custom(definition, definitions, built_in=self._built_in != "unread")
         self._load_scopes()
 
     def _load_scopes(self) -> None:

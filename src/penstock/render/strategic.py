@@ -7,8 +7,8 @@ empty nulls, and a value written over a quoted one stays quoted, so a string.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 from penstock.model.fieldpath import FieldPath, Keyed, Step, show
 from penstock.model.values import MISSING, Missing
@@ -24,15 +24,22 @@ class MergeError(Exception):
     """The patch does not fit the object; the message names a path, never a value."""
 
 
-class Merger:
-    """One merge. `is_quoted(path)` and `is_empty_null(path)` answer how the object's file spells a field."""
+class Spelling(Protocol):
+    """How the object's file spells a field, and what becomes of a value of the patch at its place."""
 
-    def __init__(
-        self, schema: Schema, is_quoted: Callable[[FieldPath], bool], is_empty_null: Callable[[FieldPath], bool]
-    ) -> None:
+    def is_quoted(self, path: FieldPath) -> bool: ...
+
+    def is_empty_null(self, path: FieldPath) -> bool: ...
+
+    def placed(self, value: Value, path: FieldPath) -> Value: ...
+
+
+class Merger:
+    """One merge of a patch into an object."""
+
+    def __init__(self, schema: Schema, spelling: Spelling) -> None:
         self._schema = schema
-        self._is_quoted = is_quoted
-        self._is_empty_null = is_empty_null
+        self._spelling = spelling
 
     def merge(self, target: dict[str, Any], patch: dict[str, Any]) -> Value:
         """The merged object (the target itself, changed in place), MISSING when the patch deletes it."""
@@ -49,7 +56,7 @@ class Merger:
             self._same_kind(dest, origin, kind, path)
             if schema is not None and schema.merge_keys is not None:
                 return self._walk_keyed_list(dest, origin, schema, path)
-            return origin if origin is not MISSING else dest
+            return self._spelling.placed(origin, path) if origin is not MISSING else dest
         if kind == "scalar":
             self._same_kind(dest, origin, kind, path)
             return self._scalar(dest, origin, path)
@@ -57,7 +64,7 @@ class Merger:
 
     def _walk_null(self, dest: Value, origin: Value, path: FieldPath) -> Value:
         """Both are null or missing: a null of the patch deletes, a spelled-out null of the object stays."""
-        if origin is MISSING and dest is not MISSING and not self._is_empty_null(path):
+        if origin is MISSING and dest is not MISSING and not self._spelling.is_empty_null(path):
             return dest
         return MISSING
 
@@ -66,7 +73,7 @@ class Merger:
             return dest
         if isinstance(dest, str) and origin is not None and not isinstance(origin, str) and self._stays_text(dest, path):
             return scalars.text_of(origin)
-        return origin
+        return self._spelling.placed(origin, path)
 
     def _stays_text(self, dest: str, path: FieldPath) -> bool:
         """A string that would be something else without quotes has quotes; for others the file has to tell."""
@@ -75,7 +82,7 @@ class Merger:
                 return True
         except scalars.NotFiniteError:
             return True
-        return "\n" in dest or self._is_quoted(path)
+        return "\n" in dest or self._spelling.is_quoted(path)
 
     def _schema_of(self, dest: Value, origin: Value) -> MergeNode | None:
         """Any map that says apiVersion and kind brings its own schema."""

@@ -51,13 +51,15 @@ class Traced:
     """Its name before any step."""
     document: Document | None = None
     """Its own file's."""
+    path: FieldPath = ()
+    """Where it is in that document."""
 
     def source_of(self, path: FieldPath) -> Place:
         """The line that gives a field its value: the last step that touched it, else the object's own file."""
         for change in reversed(self.changes):
             if change.place is not None and change.touches(path):
                 return change.place
-        return self.document.place(path) if self.document is not None else self.object.origin.place
+        return self.document.place((*self.path, *path)) if self.document is not None else self.object.origin.place
 
 
 class Recorder:
@@ -95,6 +97,7 @@ class Recorder:
             start=start if resource.document is not None else None,
             name=name,
             document=resource.document,
+            path=resource.path,
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from penstock.render import fieldspecs, patterns
 from penstock.render.fieldspecs import FieldError, FieldSpec
-from penstock.render.resources import Gvk, Resource, ResourceSet, SetError, Twins, same_kind_of_scalar
+from penstock.render.resources import Gvk, Resource, ResourceSet, SetError, Twins
 from penstock.yamldoc import scalars
 
 
@@ -153,9 +153,11 @@ def add_affix(resources: ResourceSet, prefix: str, suffix: str, specs: Sequence[
         old = container.get(key)
         if isinstance(old, dict | list):
             raise FieldError("wrong node kind: expected ScalarNode")
-        container[key] = same_kind_of_scalar(old, f"{prefix}{'' if old is None else scalars.text_of(old)}{suffix}")
+        holder[0].write_untagged(container, key, f"{prefix}{'' if old is None else scalars.text_of(old)}{suffix}")
 
+    holder: list[Resource] = []
     for resource in resources:
+        holder[:] = [resource]
         original = resources.ids.original(resource)
         if _keeps_its_name(original.gvk):
             continue
@@ -327,7 +329,7 @@ def _set_image(
                 text = changed_image(text, image)
         used.add(position)
     if used:
-        container[key] = same_kind_of_scalar(old, text)
+        resource.write_untagged(container, key, text)
     return used
 
 

@@ -88,10 +88,19 @@ def resolve(resources: ResourceSet, variables: Mapping[str, Variable], specs: Se
     used: set[str] = set()
     places = Places(specs)
 
+    untagged: set[tuple[int, Any]] = set()
+
     def setter(container: dict[str, Any], key: str) -> None:
-        container[key] = _replaced(container[key], values, used)
+        if (id(container), key) in untagged:
+            container[key] = _tagged(container[key])
+        found = container[key]
+        for step in found if isinstance(found, dict) else ():
+            if (id(found), step) in untagged:
+                found[step] = _tagged(found[step])
+        container[key] = _replaced(found, values, used)
 
     for resource in resources:
+        untagged = resource.untagged
         for spec in places.of(resource.gvk):
             walk(resource, spec, setter, None, resources)
     return [name for name in values if name not in used]
@@ -102,6 +111,11 @@ def _value(resources: ResourceSet, variable: Variable) -> Any:
         if variable.name in resource.variables:
             return _field(resource, variable)
     raise TransformError(f"var '{variable}' cannot be mapped to a field in the set of known resources")
+
+
+def _tagged(value: Any) -> Any:
+    """A text that had no tag is a text for good once it was looked through."""
+    return value if value is None or isinstance(value, str | dict | list) else scalars.text_of(value)
 
 
 _INDEXED = re.compile(r"(.*)\[(\d+)\]\Z")

@@ -97,6 +97,10 @@ class Composer:
         self._problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self._root_done = False
+        self.unspelled: list[FieldPath] = []
+        """Nulls between braces or brackets that nothing spells."""
+        self.quoted_times: list[tuple[FieldPath, str]] = []
+        """Times between braces or brackets, with what they would be outside of them."""
 
     def compose(self, source: bytes | str) -> tuple[Any, int] | None:
         """(value, line from 0 where it starts) of the first document, None when there is none. Raises InputError."""
@@ -268,11 +272,19 @@ class Composer:
                 self._fail("infinity and not-a-number cannot be written as JSON", event, "YamlNotFinite")
             if isinstance(value, scalars.Timestamp) and (self._sigs or (":" in text and self._stack and self._stack[-1].flow)):
                 # kyaml prints and reads a document again, and between brackets it quotes a text with colons
+                if not self._sigs:
+                    self.quoted_times.append((tuple(self._step(frame) for frame in self._stack), str(value)))
                 return value.text
             if isinstance(value, scalars.Timestamp | scalars.FloatText) and not self._sigs:
                 self._note_change(value, event)
+            if value is None and text == "" and self._stack and self._stack[-1].flow:
+                self.unspelled.append(tuple(self._step(frame) for frame in self._stack))
             return value
         return self._tagged(tag, text, event)
+
+    @staticmethod
+    def _step(frame: _Frame) -> str | int:
+        return len(frame.value) if isinstance(frame.value, list) else frame.key or ""
 
     def _in_annotations(self) -> bool:
         """Whether this is an annotation: kustomize writes those anew before it prints, so they are never folded again."""
@@ -464,6 +476,14 @@ class _Spot:
     column: int
     text: str | None = None
     quoted: bool = False
+    braces: bool = False
+    """Whether what is inside, or the scalar itself, stands between braces or brackets."""
+
+
+def in_braces(source: bytes | str, path: FieldPath, value: Any) -> bool:
+    """Whether a field, or the nearest parent that is there, is written between braces or brackets."""
+    spot = _find(source, _plain_steps(path, value))
+    return spot is not None and spot.braces
 
 
 def locate(source: bytes | str, path: FieldPath, value: Any) -> tuple[int, int]:
@@ -552,6 +572,9 @@ class _Open:
     """The position of the next item, or the key that waits for its value."""
     key_spot: _Spot | None = None
     expects_key: bool = True
+    braces: bool = False
+    spot: _Spot | None = None
+    outer: bool = False
 
 
 def _spots(source: bytes | str) -> Iterator[tuple[tuple[str | int, ...], _Spot]]:
@@ -563,7 +586,10 @@ def _spots(source: bytes | str) -> Iterator[tuple[tuple[str | int, ...], _Spot]]
         for event in events(source):
             kind = type(event)
             if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-                stack.pop()
+                closed = stack.pop()
+                # an empty collection takes the style of what is merged into it
+                if closed.spot is not None and closed.step == 0 and closed.key_spot is None:
+                    closed.spot.braces = closed.outer
                 continue
             start = kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent
             if not start and kind is not yaml.ScalarEvent and kind is not yaml.AliasEvent:
@@ -571,6 +597,7 @@ def _spots(source: bytes | str) -> Iterator[tuple[tuple[str | int, ...], _Spot]]
             scalar = kind is yaml.ScalarEvent
             spot = _Spot(event.start_mark.line, event.start_mark.column)
             path: tuple[str | int, ...] | None = ()
+            outer = bool(stack) and stack[-1].braces
             if stack:
                 top = stack[-1]
                 if top.mapping and top.expects_key:
@@ -585,12 +612,13 @@ def _spots(source: bytes | str) -> Iterator[tuple[tuple[str | int, ...], _Spot]]
                     top.expects_key = True
                 else:
                     top.step += 1
+            spot.braces = outer or (start and bool(event.flow_style))
             if scalar:
                 spot.text, spot.quoted = event.value, bool(event.style)
             if path is not None:
                 yield path, spot
             if start:
-                stack.append(_Open(path, kind is yaml.MappingStartEvent))
+                stack.append(_Open(path, kind is yaml.MappingStartEvent, braces=spot.braces, spot=spot, outer=outer))
     except yaml.YAMLError:
         pass
 

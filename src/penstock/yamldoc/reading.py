@@ -62,6 +62,10 @@ class Document:
     flavour: Flavour = "kyaml"
     warnings: tuple[Problem, ...] = ()
     """What will not reach the cluster as it is written."""
+    unspelled: tuple[FieldPath, ...] = ()
+    """Nulls between braces or brackets that nothing spells (`{a: }`)."""
+    quoted_times: tuple[tuple[FieldPath, str], ...] = ()
+    """Times between braces or brackets, which keep their text, with what they would be elsewhere."""
 
     def place(self, path: FieldPath = ()) -> Place:
         """Where a field stands (its key, or the list item); the nearest parent that exists when it does not."""
@@ -188,6 +192,8 @@ _NUMBER = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 _EMPTY_KEY = re.compile(rb"[\n{,-][ ]*:(?:[ \n]|\Z)|[:|>][,\]}]|^[^'\"\n]+['\"][ ]*:(?:[ \n]|\Z)", re.MULTILINE)
+# a value or a key that is not there, between braces
+_UNSPELLED = re.compile(rb""":[ ]*[,}\]]|(?<!\$)\{[ ]*[^\s:,{}\[\]"'][^:,{}\[\]"'\n]*[,}]|,[^:,{}\[\]"'\n]*\}|,[ ]*,""")
 _SPACED_KEY = re.compile(rb"[elEL] +:")
 _START = re.compile(rb"[ ]*[:|>]")
 _FLOW_BLOCK = re.compile(rb"[,\[{][ ]*[|>]")
@@ -233,6 +239,8 @@ def _suspicious(part: bytes) -> bool:
     if _START.match(part) is not None or b"\n|" in part or b"\n>" in part:
         return True
     if _ODD_INDENT.search(part) is not None or _FLOW_BLOCK.search(part) is not None:
+        return True
+    if (b"{" in part or b"[" in part) and _UNSPELLED.search(part) is not None:
         return True
     if _EMPTY_KEY.search(part) is not None or _SPACED_KEY.search(part) is not None:
         return True
@@ -287,4 +295,6 @@ def _exact(part: bytes, path: str, first_line: int, flavour: Flavour, leniency: 
         first_line=first_line,
         flavour=flavour,
         warnings=tuple(composer.warnings),
+        unspelled=tuple(composer.unspelled),
+        quoted_times=tuple(composer.quoted_times),
     )

@@ -59,6 +59,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--repros", type=int, default=1, help="shrunk cases per kind of difference")
     parser.add_argument("--refusals", action="store_true", help="also count what both refuse, by reason")
+    parser.add_argument("--remember", metavar="FOLDER", help="keep kustomize's answers there, and take them from there")
     parser.add_argument("--show", action="store_true", help="print the first tree and stop")
     options = parser.parse_args()
     if options.show:
@@ -70,7 +71,7 @@ def main() -> int:
     for run, total in ((sweeping.run_trees, options.trees), (sweeping.run_documents, options.yaml)):
         step = 50 if run is sweeping.run_trees else 5
         last = options.first + total
-        chunks = [(options.seed, start, min(start + step, last)) for start in range(options.first, last, step)]
+        chunks = [(options.seed, start, min(start + step, last), options.remember) for start in range(options.first, last, step)]
         if options.jobs > 1:
             with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
                 results = pool.imap(run, chunks)

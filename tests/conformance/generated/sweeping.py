@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import random
 import sys
+from pathlib import Path
 
 from penstock.adapters import parts
 
@@ -13,19 +14,20 @@ from .case import Case
 from .judging import Bench, Judgement
 
 
-def open_bench() -> Bench:
+def open_bench(remember: str | None = None) -> Bench:
+    """A bench on the real kustomize, whose answers may be kept in a folder."""
     kustomize = parts.find("kustomize")
     if kustomize is None:
         sys.exit("the real kustomize is not built: run `make parts`")
-    return Bench(kustomize)
+    return Bench(kustomize, remember=Path(remember) if remember else None)
 
 
-def run_trees(arguments: tuple[str, int, int]) -> tuple[collections.Counter[str], list[tuple[Case, str]]]:
+def run_trees(arguments: tuple[str, int, int, str | None]) -> tuple[collections.Counter[str], list[tuple[Case, str]]]:
     """Judge the trees first..last of a seed; what differs comes with its signature."""
-    seed, first, last = arguments
+    seed, first, last, remember = arguments
     counts: collections.Counter[str] = collections.Counter()
     found: list[tuple[Case, str]] = []
-    with open_bench() as bench:
+    with open_bench(remember) as bench:
         for index in range(first, last):
             case = trees.case(f"{seed}/{index}")
             judgement = bench.judge(case)
@@ -33,12 +35,12 @@ def run_trees(arguments: tuple[str, int, int]) -> tuple[collections.Counter[str]
     return counts, found
 
 
-def run_documents(arguments: tuple[str, int, int]) -> tuple[collections.Counter[str], list[tuple[Case, str]]]:
+def run_documents(arguments: tuple[str, int, int, str | None]) -> tuple[collections.Counter[str], list[tuple[Case, str]]]:
     """The same for files of documents; a file that differs is split until single documents are left."""
-    seed, first, last = arguments
+    seed, first, last, remember = arguments
     counts: collections.Counter[str] = collections.Counter()
     found: list[tuple[Case, str]] = []
-    with open_bench() as bench:
+    with open_bench(remember) as bench:
 
         def judge(texts: list[str]) -> None:
             case = documents.of_texts(texts)

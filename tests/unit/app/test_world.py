@@ -65,3 +65,43 @@ def test_the_sandbox_above_is_found(tmp_path: Path) -> None:
 def test_a_secret_that_cannot_be_read_is_named_without_its_content(tmp_path: Path) -> None:
     with pytest.raises(errors.InputError, match=r"cannot read the secret in .*/token: No such file"):
         world.secret(tmp_path / "token")
+
+
+def test_where_webhooks_come_in_is_read_and_checked(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(FLEET + "webhooks: {listen: '127.0.0.1:8090', secretFile: hook}\n")
+    at = world.read(tmp_path / "fleet.yaml").webhooks
+    assert at is not None
+    assert (at.listen, at.path, at.secret_file) == ("127.0.0.1:8090", "/hook", tmp_path / "hook")
+    (tmp_path / "fleet.yaml").write_text(FLEET + "webhooks: {listen: here, path: hook}\n")
+    with pytest.raises(errors.InputError) as caught:
+        world.read(tmp_path / "fleet.yaml")
+    for said in ("webhooks.listen must be host:port", "webhooks.path must start with /", "webhooks.secretFile is missing"):
+        assert said in str(caught.value)
+
+
+async def test_a_webhook_of_the_forge_makes_a_running_fleet_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hmac
+    import socket
+    from typing import Any, cast
+
+    import aiohttp
+
+    from penstock.adapters.clock import SystemClock
+    from penstock.app import fleet as fleets
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "hook").write_text("the secret\n")
+    (tmp_path / "fleet.yaml").write_text(FLEET + f"webhooks: {{listen: '127.0.0.1:{port}', secretFile: hook}}\n")
+    nothing = cast(Any, None)
+    opened = world.World(fleet=world.read(tmp_path / "fleet.yaml"), repo=nothing, forge=nothing, clusters={}, clock=SystemClock())
+    looked: list[str] = []
+    monkeypatch.setattr(fleets.Running, "pushed", lambda self: looked.append("repository"))
+    monkeypatch.setattr(fleets.Running, "looked_for", lambda self: looked.append("forge"))
+    async with fleets.running(opened, promote=False), aiohttp.ClientSession() as client:
+        for event, secret, status in (("push", "the secret", 202), ("pull_request", "the secret", 202), ("push", "x", 403)):
+            headers = {"X-Gitea-Event": event, "X-Gitea-Signature": hmac.new(secret.encode(), b"{}", "sha256").hexdigest()}
+            async with client.post(f"http://127.0.0.1:{port}/hook", data=b"{}", headers=headers) as answer:
+                assert answer.status == status
+    assert looked == ["repository", "forge"]

@@ -11,10 +11,11 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 import msgspec
 
-Flavour = Literal["github", "gitlab", "gitea", "generic"]
+Flavour = Literal["github", "gitlab", "gitea", "generic", "bitbucket", "harbor", "nexus"]
 Kind = Literal["push", "pull_request", "review", "status", "comment", "other"]
 
 _KINDS: Mapping[str, Kind] = {
@@ -57,6 +58,20 @@ class Event:
     """The forge's id of this delivery, '' when it has none; the same one twice is a repetition."""
 
 
+SIGNING_HEADERS: Mapping[Flavour, tuple[str, ...]] = {
+    "github": ("x-hub-signature-256",),
+    "gitlab": ("x-gitlab-token",),
+    "gitea": ("x-gitea-signature", "x-forgejo-signature"),
+    "generic": ("x-signature",),
+    "bitbucket": ("x-hub-signature",),
+    "harbor": ("authorization",),
+    "nexus": ("x-nexus-webhook-signature",),
+}
+"""What each flavour proves itself by; more than one value of it proves nothing."""
+EVENT_HEADERS = ("x-gitea-event", "x-forgejo-event", "x-github-event", "x-gitlab-event", "x-event-key")
+_DELIVERY_HEADERS = ("x-gitea-delivery", "x-github-delivery", "x-gitlab-event-uuid", "x-request-id")
+
+
 def genuine(flavour: Flavour, headers: Mapping[str, str], body: bytes, secret: str) -> bool:
     """Whether the request was made by somebody who knows the secret."""
     if not secret:
@@ -67,6 +82,12 @@ def genuine(flavour: Flavour, headers: Mapping[str, str], body: bytes, secret: s
     if flavour == "gitea":
         signature = given.get("x-gitea-signature") or given.get("x-forgejo-signature") or ""
         return _same(signature, _digest(secret, body, "sha256"))
+    if flavour == "harbor":
+        return _same(given.get("authorization", ""), secret)
+    if flavour == "bitbucket":
+        return _same(given.get("x-hub-signature", ""), f"sha256={_digest(secret, body, 'sha256')}")
+    if flavour == "nexus":
+        return _same(given.get("x-nexus-webhook-signature", ""), _digest(secret, body, "sha1"))
     if flavour == "github":
         return _same(given.get("x-hub-signature-256", ""), f"sha256={_digest(secret, body, 'sha256')}")
     # Flux's generic-hmac: X-Signature: <algorithm>=<hex>
@@ -74,23 +95,34 @@ def genuine(flavour: Flavour, headers: Mapping[str, str], body: bytes, secret: s
     return algorithm in ("sha256", "sha512") and _same(signature, _digest(secret, body, algorithm))
 
 
+def event_name(headers: Mapping[str, str]) -> str:
+    """The forge's own name of what happened, '' when it gives none."""
+    given = {name.lower(): value for name, value in headers.items()}
+    return next((given[name] for name in EVENT_HEADERS if given.get(name)), "")
+
+
+def parsed(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """The payload; forges send it as it is or as a field of a form. Raises ValueError when it is no JSON object."""
+    given = {name.lower(): value for name, value in headers.items()}
+    if given.get("content-type", "").partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
+        body = dict(parse_qsl(body, max_num_fields=20)).get(b"payload", b"")
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        raise ValueError("not JSON") from None
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    return found
+
+
 def read(headers: Mapping[str, str], body: bytes) -> Event:
     """What the webhook is about; an unknown one is 'other'. Call it only after `genuine`."""
     given = {name.lower(): value for name, value in headers.items()}
-    name = (
-        given.get("x-gitea-event")
-        or given.get("x-forgejo-event")
-        or given.get("x-github-event")
-        or given.get("x-gitlab-event")
-        or ""
-    )
-    delivery = given.get("x-gitea-delivery") or given.get("x-github-delivery") or given.get("x-gitlab-event-uuid") or ""
-    kind = _KINDS.get(name.lower(), "other")
+    delivery = next((given[name] for name in _DELIVERY_HEADERS if given.get(name)), "")
+    kind = _KINDS.get(event_name(headers).lower(), "other")
     try:
-        found: Any = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
-        return Event(kind="other", delivery=delivery)
-    if not isinstance(found, dict):
+        found = parsed(headers, body)
+    except ValueError:
         return Event(kind="other", delivery=delivery)
     repository = _text(found, "repository", "full_name") or _text(found, "project", "path_with_namespace")
     number = _number(found)

@@ -74,7 +74,11 @@ class Reader:
     def is_ancestor(self, older: CommitId, newer: CommitId) -> bool:
         self._commit(older)
         self._commit(newer)
-        return older == newer or bool(self._git.descendant_of(newer, older))
+        try:
+            return older == newer or bool(self._git.descendant_of(newer, older))
+        except pygit2.GitError:
+            # a shallow mirror: the history between the two is not here
+            raise RefusedError(f"the history of {newer[:12]} is not in the mirror", "fetch first", code="MissingCommit") from None
 
     def merge_base(self, one: CommitId, other: CommitId) -> CommitId | None:
         self._commit(one)

@@ -17,7 +17,8 @@ from multidict import CIMultiDict
 from penstock.adapters.kube import refusals
 from penstock.adapters.kube.discovery import Discovery
 from penstock.adapters.kube.kubeconfig import Access
-from penstock.adapters.kube.transport import Transport, decode
+from penstock.adapters.kube.pacing import Pace
+from penstock.adapters.kube.transport import Gate, Transport, decode
 from penstock.model.errors import RaceError, TransientError
 from penstock.model.resource import Manifest
 from penstock.ports.cluster import ApiResource, ObjectList, Propagation, WatchEvent, WatchExpiredError
@@ -43,10 +44,19 @@ IDLE_SECONDS = 120.0
 class HttpCluster:
     """One cluster as one identity; `acting_as` gives another identity over the same connections."""
 
-    def __init__(self, access: Access, *, _transport: Transport | None = None, _identity: Headers | None = None) -> None:
+    def __init__(
+        self,
+        access: Access,
+        *,
+        gate: Gate | None = None,
+        pace: Pace | None = None,
+        _transport: Transport | None = None,
+        _identity: Headers | None = None,
+    ) -> None:
+        """gate: asked before every write, also by the clusters that `acting_as` gives."""
         self.name = access.name
         self.access = access
-        self._transport = _transport if _transport is not None else Transport(access)
+        self._transport = _transport if _transport is not None else Transport(access, gate, pace)
         self._identity = _identity if _identity is not None else _impersonation(access)
         self._discovery = Discovery(self._discover, time.monotonic)
 
@@ -64,6 +74,16 @@ class HttpCluster:
     def requests(self) -> Mapping[str, int]:
         """Requests sent so far by verb, retries included."""
         return self._transport.counts
+
+    @property
+    def answers(self) -> Mapping[tuple[str, str], int]:
+        """Answers so far by method and status."""
+        return self._transport.answers
+
+    @property
+    def gate(self) -> Gate | None:
+        """What is asked before every write; a cluster reached on behalf of this one asks the same."""
+        return self._transport.gate
 
     def acting_as(self, user: str, groups: Sequence[str] = ()) -> HttpCluster:
         """The same cluster as another user; a service account's own groups come by themselves.

@@ -12,7 +12,7 @@ import contextlib
 import random
 import socket
 import weakref
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -22,6 +22,7 @@ from multidict import CIMultiDict
 
 from penstock.adapters.kube import credentials, refusals
 from penstock.adapters.kube.kubeconfig import Access
+from penstock.adapters.kube.pacing import Pace
 from penstock.model.errors import TransientError
 
 CONNECTIONS = 64
@@ -31,6 +32,7 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _REQUEST_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
 _SETTLE_SECONDS = 2.0
+_READS = ("GET", "HEAD")
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -79,6 +81,23 @@ class _Connector(aiohttp.TCPConnector):
                 each.cancel()
 
 
+Gate = Callable[[], None]
+"""Asked right before a write goes out; raises what keeps it from going."""
+
+
+def _gated(gate: Gate) -> type[aiohttp.ClientRequest]:
+    """Requests that ask the gate as the very last thing: whatever they waited for (a free connection, a retry, a process
+    that was paused) has passed by then."""
+
+    class Request(aiohttp.ClientRequest):
+        async def send(self, conn: Any) -> aiohttp.ClientResponse:
+            if self.method not in _READS:
+                gate()
+            return await super().send(conn)
+
+    return Request
+
+
 def _dropped(opening: asyncio.Future[ResponseHandler]) -> None:
     """Close a connection that nobody waits for any more."""
     if not opening.cancelled() and opening.exception() is None:
@@ -88,9 +107,13 @@ def _dropped(opening: asyncio.Future[ResponseHandler]) -> None:
 class Transport:
     """The connection pool of one identity; `Counter` keys are audit verbs ('patch', 'patch?dryRun', 'list', ...)."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, gate: Gate | None = None, pace: Pace | None = None) -> None:
         self.access = access
+        self.gate = gate
+        self.pace = pace
         self.counts: collections.Counter[str] = collections.Counter()
+        self.answers: collections.Counter[tuple[str, str]] = collections.Counter()
+        """By method and status."""
         self._credentials = credentials.Credentials(access)
         self._session: aiohttp.ClientSession | None = None
         self._connector: _Connector | None = None
@@ -129,11 +152,16 @@ class Transport:
         attempt = 0
         while True:
             attempt += 1
+            if self.pace is not None:
+                await self.pace.turn()
             self.counts[verb] += 1
+            if self.gate is not None and method not in _READS:
+                self.gate()
             wait: float | None = None
             try:
                 async with self._open(method, path, params, body, headers, renew=renewed) as response:
                     status, content = response.status, await response.read()
+                    self.answers[method, str(status)] += 1
                     header = response.headers.get("Retry-After")
             except aiohttp.ClientConnectorError as error:
                 # nothing was sent: any request may be tried again
@@ -221,6 +249,7 @@ class Transport:
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS),
             headers={"User-Agent": "penstock", "Accept": "application/json"},
             auto_decompress=True,
+            request_class=_gated(self.gate) if self.gate is not None else aiohttp.ClientRequest,
             skip_auto_headers=["Content-Type"],
         )
 
