@@ -37,6 +37,7 @@ from penstock.controllers import (
 from penstock.controllers.acting import Sites, UnusableError, kubeconfig_key
 from penstock.controllers.artifacts import Storage
 from penstock.controllers.decrypting import Openers
+from penstock.controllers.foreign import ForeignSources
 from penstock.controllers.gitrepository import GitReconciler, Source, Sources
 from penstock.controllers.hooks import Hooks
 from penstock.controllers.kustomization import KustomizationReconciler, Memory, Result
@@ -236,6 +237,7 @@ class Manager:
         self._cel = Evaluator()
         self._openers = Openers(cluster, self.options.sops_age_secret)
         self._git_watcher: Watcher | None = None
+        self._foreign: ForeignSources | None = None
         self._watcher: Watcher | None = None
         self._git: GitReconciler | None = None
         self._reconciler: KustomizationReconciler | None = None
@@ -417,6 +419,9 @@ class Manager:
         assert tasks is not None
         git_kind = await self._kind(flux.SOURCE_GROUP, flux.GIT_REPOSITORY)
         kind = await self._kind(flux.KUSTOMIZE_GROUP, flux.KUSTOMIZATION)
+        self._foreign = ForeignSources(
+            cluster=self._cluster, clock=self.clock, namespace=self.options.namespace, wake=self._wake_users, tasks=tasks
+        )
         if storage is not None:
             self._git_watcher = self._new_watcher(git_kind, self._git_changed)
             self._git = GitReconciler(
@@ -429,10 +434,6 @@ class Manager:
                 events=self._source_events,
                 known=self._git_watcher.objects.get,
             )
-        else:
-            # somebody else's sources: only their changes count
-            foreign = self._new_watcher(git_kind, self._foreign_source_changed)
-            tasks.create_task(foreign.run(), name=f"{self.name} sources")
         self._watcher = self._new_watcher(kind, self._changed)
         self._reconciler = KustomizationReconciler(
             cluster=self._cluster,
@@ -528,9 +529,9 @@ class Manager:
                 self._git_actors.pop(key).retire()
                 self.metrics.forget(flux.GIT_REPOSITORY, key)
             if manifest is None:
-                self._wake_users(key)
+                self._wake_users(flux.GIT_REPOSITORY, key)
             else:
-                self._foreign_source_changed(key, manifest)
+                self._source_of_another_shard_changed(key, manifest)
             return
         if actor is None:
             self._git_actors[key] = self._started(key, self._reconcile_git, git=True)
@@ -539,14 +540,13 @@ class Manager:
         before = self._seen_git.get(key)
         self._seen_git[key] = manifest
         if before is None or _artifact(before) != _artifact(manifest):
-            self._wake_users(key)
+            self._wake_users(flux.GIT_REPOSITORY, key)
 
-    def _foreign_source_changed(self, key: Key, manifest: Manifest | None) -> None:
+    def _source_of_another_shard_changed(self, key: Key, manifest: Manifest) -> None:
         before = self._seen_git.get(key)
-        if manifest is not None:
-            self._seen_git[key] = manifest
-        if manifest is not None and (before is None or _artifact(before) != _artifact(manifest)):
-            self._wake_users(key)
+        self._seen_git[key] = manifest
+        if before is None or _artifact(before) != _artifact(manifest):
+            self._wake_users(flux.GIT_REPOSITORY, key)
 
     def _changed(self, key: Key, manifest: Manifest | None) -> None:
         actor = self._actors.get(key)
@@ -564,6 +564,7 @@ class Manager:
         before = self._seen.get(key)
         self._seen[key] = manifest
         self._dependants.put(key, manifest)
+        self._foreign_kind(manifest)
         if actor is None:
             self._actors[key] = self._started(key, self._reconcile_kustomization, git=False)
         elif self._asks(manifest, before):
@@ -582,10 +583,17 @@ class Manager:
             return True
         return any(specs.annotations_of(manifest).get(mark) != specs.annotations_of(before).get(mark) for mark in _ASKING)
 
-    def _wake_users(self, source: Key) -> None:
+    def _foreign_kind(self, manifest: Manifest) -> None:
+        """Watch the kind of a Kustomization's source, where it is not one of ours."""
+        kind = _source_of(manifest)[0]
+        ours = kind == flux.GIT_REPOSITORY and self._git_watcher is not None
+        if self._foreign is not None and not ours and kind in (flux.GIT_REPOSITORY, *flux.FOREIGN_SOURCES):
+            self._foreign.want(kind)
+
+    def _wake_users(self, kind: str, source: Key) -> None:
         for key, actor in self._actors.items():
             manifest = self._seen.get(key)
-            if manifest is not None and _source_key(manifest) == source:
+            if manifest is not None and _source_of(manifest) == (kind, source):
                 actor.poke()
         for key, actor in self._git_actors.items():
             manifest = self._seen_git.get(key)
@@ -660,7 +668,7 @@ class Manager:
             if (key[0], spec.kube_config) != (owner.namespace, own.kube_config) and (spec.kube_config or own.kube_config):
                 # another cluster's objects may have the same names
                 continue
-            if not spec.suspend and _source_key(manifest) == _source_key(self._seen[(owner.namespace, owner.name)]):
+            if not spec.suspend and _source_of(manifest) == _source_of(self._seen[(owner.namespace, owner.name)]):
                 with contextlib.suppress(PenstockError):
                     variables = await building.variables(self._cluster, spec, key[0])
                     decrypt = await self._openers.opener(spec, key[0], specs.annotations_of(manifest))
@@ -704,7 +712,7 @@ class Manager:
             actor.memory.failures = 0 if ready else actor.memory.failures + 1
         if actor.key not in self._passed:
             self._passed.add(actor.key)
-            self._wake_users(actor.key)
+            self._wake_users(flux.GIT_REPOSITORY, actor.key)
         return self._jittered(after)
 
     async def _reconcile_kustomization(self, actor: _Actor) -> timedelta | None:
@@ -714,9 +722,9 @@ class Manager:
             return None
         if (still := await self._still_suspended(manifest, self._watcher, self._events)) is not None:
             return still
-        source = _source_key(manifest)
+        kind, source = _source_of(manifest)
         deleting = manifest["metadata"].get("deletionTimestamp")
-        if source in self._git_actors and source not in self._passed and not deleting:
+        if kind == flux.GIT_REPOSITORY and source in self._git_actors and source not in self._passed and not deleting:
             # after a restart what was Ready stays so until its source has been looked at, which wakes us
             return None
         with self.metrics.timed(flux.KUSTOMIZATION, actor.key):
@@ -792,6 +800,10 @@ def _waits_for_dependency(manifest: Manifest) -> bool:
     return any(each.get("type") == flux.READY and each.get("reason") == flux.DEPENDENCY_NOT_READY for each in conditions)
 
 
-def _source_key(manifest: Manifest) -> Key:
+def _source_of(manifest: Manifest) -> tuple[str, Key]:
+    """Kind, namespace and name of what a Kustomization builds from."""
     ref = (manifest.get("spec") or {}).get("sourceRef") or {}
-    return (str(ref.get("namespace") or manifest["metadata"].get("namespace") or ""), str(ref.get("name") or ""))
+    return str(ref.get("kind") or ""), (
+        str(ref.get("namespace") or manifest["metadata"].get("namespace") or ""),
+        str(ref.get("name") or ""),
+    )
