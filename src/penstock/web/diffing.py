@@ -35,7 +35,7 @@ class Pair:
 
 def sides(before: str, after: str) -> tuple[Pair, ...]:
     """The changed lines of two texts, with a few unchanged ones around them."""
-    old, new = before.split("\n"), after.split("\n")
+    old, new = (text.split("\n") if text else [] for text in (before, after))
     start = _shared(old, new)
     end = _shared(old[start:][::-1], new[start:][::-1])
     return tuple(_pairs(old, new, start, end))

@@ -171,6 +171,30 @@ def promotion(**changes: object) -> views.PromotionPage:
     return views.PromotionPage(**(facts | changes))  # type: ignore[arg-type]
 
 
+def long_rows() -> tuple[views.FieldRow, ...]:
+    """A value of many lines that changed in the middle, and an object that is new."""
+    before = [f"setting.{number} = {number * 7 % 13}" for number in range(1, 41)]
+    after = [*before[:19], "setting.20 = 99", "setting.20b = new", *before[21:]]
+    return (
+        views.FieldRow(
+            object="ConfigMap/web",
+            field="data.application.properties",
+            source="\n".join(after),
+            before="\n".join(before),
+            after="\n".join(after),
+            state="promoted",
+        ),
+        views.FieldRow(
+            object="Service/web-metrics",
+            field="",
+            source="apiVersion: v1\nkind: Service\nmetadata:\n  name: web-metrics",
+            before="–",
+            after="apiVersion: v1\nkind: Service\nmetadata:\n  name: web-metrics",
+            state="promoted",
+        ),
+    )
+
+
 def app(name: str, **changes: object) -> views.AppPage:
     commit = views.Commit(id=SHA, subject="raise checkout timeout")
     page = views.AppPage(
