@@ -1,6 +1,7 @@
-"""Freezes and holds put in place, and taken away, by a commit to the main branch: one small file below .penstock/ each.
+"""Freezes and holds put in place, and taken away: one small file below .penstock/ each.
 
-In: an open world, what to keep back, why, for whom. Out: a commit. What stands elsewhere (penstock.yaml, a file somebody wrote
+In: an open world, what to keep back, why, for whom. Out: a commit to the main branch, or a pull request where it takes none.
+What stands elsewhere (penstock.yaml, a file somebody wrote
 by hand) is never touched: it is taken away where it stands.
 """
 
@@ -15,7 +16,10 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from penstock import source
+from penstock.controllers.promotion_cases import EMAIL, LABEL, NAME
 from penstock.model import errors
+from penstock.model.values import CommitId
+from penstock.ports.forge import PullRequest
 from penstock.ports.repo import Signature
 from penstock.promote import records, text
 from penstock.source import declaring
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["freeze", "hold"]
 _TRIES = 3
-NAME, EMAIL = "Penstock", "penstock@localhost"
+BRANCHES = "penstock/mark/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +57,15 @@ def hold(unit: str, environment: str, reason: str, by: str) -> Record:
     return Record(path=_path("hold", environment, unit), content=_file("Hold", spec), title=title, by=by)
 
 
-async def put(world: World, record: Record) -> None:
-    """Commit it. Raises RaceError when the branch moved again and again, RemoteError when Git refuses."""
-    await _commit(world, record.path, record.content, record.title, record.by)
+async def put(world: World, record: Record) -> PullRequest | None:
+    """Commit it; the pull request where the main branch is protected. Raises RaceError, RemoteError."""
+    return await _commit(world, record.path, record.content, record.title, record.by)
 
 
-async def take_away(world: World, kind: Kind, environment: str, unit: str, by: str) -> None:
-    """Remove the file that `put` wrote. Raises RefusedError when there is none."""
+async def take_away(world: World, kind: Kind, environment: str, unit: str, by: str) -> PullRequest | None:
+    """Remove the file that `put` wrote, likewise. Raises RefusedError when there is none."""
     what = f"Thaw {environment}" if kind == "freeze" else f"Release {records.title_of(unit)} for {environment}"
-    await _commit(world, _path(kind, environment, unit), None, what, by)
+    return await _commit(world, _path(kind, environment, unit), None, what, by)
 
 
 def _path(kind: Kind, environment: str, unit: str) -> str:
@@ -79,7 +83,7 @@ def _file(kind: str, spec: Mapping[str, object]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-async def _commit(world: World, path: str, content: bytes | None, title: str, by: str) -> None:
+async def _commit(world: World, path: str, content: bytes | None, title: str, by: str) -> PullRequest | None:
     message = f"{text.clean(title)[:200]}\n\nPenstock-Asked-By: {records.one_line(text.clean(by))}\n"
     for _ in range(_TRIES):
         await world.repo.fetch()
@@ -103,6 +107,23 @@ async def _commit(world: World, path: str, content: bytes | None, title: str, by
             await world.repo.push(world.branch, made, expect=tip)
         except errors.RaceError:
             continue
+        except errors.RefusedError as error:
+            if error.code != "PushRefused":
+                raise
+            return await _propose(world, path, made, title, by)
         await world.repo.fetch()
-        return
+        return None
     raise errors.RaceError(f"{world.branch} moves all the time", hint="try again", code="Moved")
+
+
+async def _propose(world: World, path: str, commit: CommitId, title: str, by: str) -> PullRequest:
+    branch = f"{BRANCHES}{path.removeprefix(f'{declaring.FOLDER}/').removesuffix('.yaml')}"
+    await world.repo.push(branch, commit, expect=world.repo.branches(branch).get(branch))
+    return await world.forge.open_pull(
+        title=text.clean(title)[:200],
+        body=f"Asked for by {text.code(by)} on the web page. It counts once this is merged.\n",
+        head=branch,
+        base=world.branch,
+        draft=False,
+        labels=[LABEL],
+    )

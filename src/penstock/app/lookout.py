@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from penstock.app import promote, rollback, rollbacks, status
+from penstock.app import guards, promote, rollback, rollbacks, status
 from penstock.app.world import World
 from penstock.controllers.promotion_cases import BRANCHES, Case, Survey
 from penstock.controllers.promotion_survey import Surveyor
@@ -135,8 +135,8 @@ class Lookout:
             if error.status == 404 or error.code == "NotFound":
                 raise errors.RefusedError(f"there is no pull request #{number}", code="NotFound", status=404) from None
             raise
-        if pull.head.startswith(rollback.BRANCHES):
-            return await self._rollback(pull, look)
+        if pull.head.startswith((rollback.BRANCHES, guards.BRANCHES)):
+            return await self._asked_for(pull, look)
         if not pull.head.startswith(BRANCHES):
             raise errors.RefusedError(f"#{number} is not a promotion", hint=pull.url, code="NotFound", status=404)
         reviews, statuses = await asyncio.gather(forge.reviews(number), forge.statuses(pull.head_sha))
@@ -155,11 +155,10 @@ class Lookout:
             statuses=tuple(statuses),
         )
 
-    async def _rollback(self, pull: PullRequest, look: Look) -> Promotion:
+    async def _asked_for(self, pull: PullRequest, look: Look) -> Promotion:
+        """A rollback, a freeze, a hold: opened for a person."""
         reviews, statuses = await asyncio.gather(self._forge.reviews(pull.number), self._forge.statuses(pull.head_sha))
-        target, _, unit = pull.head.removeprefix(rollback.BRANCHES).partition("/")
-        environment = look.survey.repository.environment(target)
-        approvers = environment.gates.approvers if environment else ()
+        approvers = {one for environment in look.survey.repository.environments for one in environment.gates.approvers}
         teams = {
             team: await self._forge.team_members(team)
             for team in (one.removeprefix("team:") for one in approvers if one.startswith("team:"))
@@ -167,9 +166,9 @@ class Lookout:
         back = await asyncio.to_thread(rollbacks.read, self._looking, look.survey, pull, reviews, teams)
         return Promotion(
             pull=pull,
-            unit=unit,
+            unit=back.unit if back else "",
             source="",
-            target=target,
+            target=back.target if back else "",
             case=None,
             record=None,
             reviews=tuple(reviews),

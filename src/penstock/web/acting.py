@@ -36,10 +36,12 @@ class Deeds(Protocol):
     async def rollback(self, environment: str, app: str, to: str, by: str) -> int:
         """Propose to take an app ('': all of the environment) back to a commit ('': the one before); the pull request."""
 
-    async def hold(self, app: str, environment: str, reason: str, by: str) -> None: ...
-    async def release(self, app: str, environment: str, by: str) -> None: ...
-    async def freeze(self, environment: str, reason: str, by: str) -> None: ...
-    async def thaw(self, environment: str, by: str) -> None: ...
+    async def hold(self, app: str, environment: str, reason: str, by: str) -> int:
+        """Keep it back; the pull request that does so where the main branch takes no commits, else 0. Likewise those below."""
+
+    async def release(self, app: str, environment: str, by: str) -> int: ...
+    async def freeze(self, environment: str, reason: str, by: str) -> int: ...
+    async def thaw(self, environment: str, by: str) -> int: ...
 
     async def merge_text(self, number: int) -> tuple[str, str]:
         """Title and message with which a pull request is merged, its record included."""
@@ -185,8 +187,8 @@ class Acting:
         name, form = request.match_info["name"], await _form(request)
 
         async def act() -> str:
-            await self.deeds.hold(name, form["target"], _reason(form), self._by(request))
-            return f"{_app(name)}?done=held"
+            number = await self.deeds.hold(name, form["target"], _reason(form), self._by(request))
+            return _marked(number, f"{_app(name)}?done=held")
 
         return await self._done(request, _app(name), act)
 
@@ -194,8 +196,8 @@ class Acting:
         name, form = request.match_info["name"], await _form(request)
 
         async def act() -> str:
-            await self.deeds.release(name, form["target"], self._by(request))
-            return f"{_app(name)}?done=released"
+            number = await self.deeds.release(name, form["target"], self._by(request))
+            return _marked(number, f"{_app(name)}?done=released")
 
         return await self._done(request, _app(name), act)
 
@@ -203,8 +205,8 @@ class Acting:
         name, form = request.match_info["name"], await _form(request)
 
         async def act() -> str:
-            await self.deeds.freeze(name, _reason(form), self._by(request))
-            return f"{_environment(name)}?done=frozen"
+            number = await self.deeds.freeze(name, _reason(form), self._by(request))
+            return _marked(number, f"{_environment(name)}?done=frozen")
 
         return await self._done(request, _environment(name), act)
 
@@ -212,8 +214,8 @@ class Acting:
         name = request.match_info["name"]
 
         async def act() -> str:
-            await self.deeds.thaw(name, self._by(request))
-            return f"{_environment(name)}?done=thawed"
+            number = await self.deeds.thaw(name, self._by(request))
+            return _marked(number, f"{_environment(name)}?done=thawed")
 
         return await self._done(request, _environment(name), act)
 
@@ -281,6 +283,11 @@ def _choices(form: Mapping[str, str]) -> dict[str, Side]:
         if key.startswith("choice ") and value in ("take", "keep"):
             chosen[key.removeprefix("choice ")] = "take" if value == "take" else "keep"
     return chosen
+
+
+def _marked(number: int, back: str) -> str:
+    """Where to go: to the pull request that wants an approval first, or back."""
+    return f"/promotion/{number}?done=proposed" if number else back
 
 
 def _app(name: str) -> str:

@@ -12,6 +12,7 @@ from penstock.app import guards, rollback
 from penstock.app.world import World
 from penstock.model import errors
 from penstock.model.pipeline import REMAINDER
+from penstock.ports.forge import PullRequest
 from penstock.promote import text
 from penstock.web import acting, reading, showing
 
@@ -45,17 +46,17 @@ class Doing:
         assert done.pull is not None
         return done.pull.number
 
-    async def hold(self, app: str, environment: str, reason: str, by: str) -> None:
-        await guards.put(self._world, guards.hold(_unit(app), environment, reason, by))
+    async def hold(self, app: str, environment: str, reason: str, by: str) -> int:
+        return _number(await guards.put(self._world, guards.hold(_unit(app), environment, reason, by)))
 
-    async def release(self, app: str, environment: str, by: str) -> None:
-        await guards.take_away(self._world, "hold", environment, _unit(app), by)
+    async def release(self, app: str, environment: str, by: str) -> int:
+        return _number(await guards.take_away(self._world, "hold", environment, _unit(app), by))
 
-    async def freeze(self, environment: str, reason: str, by: str) -> None:
-        await guards.put(self._world, guards.freeze(environment, reason, by))
+    async def freeze(self, environment: str, reason: str, by: str) -> int:
+        return _number(await guards.put(self._world, guards.freeze(environment, reason, by)))
 
-    async def thaw(self, environment: str, by: str) -> None:
-        await guards.take_away(self._world, "freeze", environment, "", by)
+    async def thaw(self, environment: str, by: str) -> int:
+        return _number(await guards.take_away(self._world, "freeze", environment, "", by))
 
     async def merge_text(self, number: int) -> tuple[str, str]:
         """A promotion's with its record, as Penstock itself would merge it; a rollback's as its commit says."""
@@ -74,6 +75,10 @@ class Doing:
             approved_by=tuple(approvals.removeprefix("approved by ").split(", ")) if approvals else (),
         )
         return title, text.message_body(case.commits, record)
+
+
+def _number(pull: PullRequest | None) -> int:
+    return pull.number if pull else 0
 
 
 def _unit(app: str) -> str:

@@ -35,6 +35,7 @@ _DONE = {
     "merged": "Merged. The cluster follows by itself.",
     "closed": "Closed. It is not proposed again until it changes.",
     "rollback": "This pull request takes it back; it needs an approval like any other.",
+    "proposed": "The main branch takes no direct commits: this counts once it is approved and merged.",
     "held": "Held. Nothing of it is merged until it is released.",
     "released": "Released.",
     "frozen": "Frozen. Nothing is merged until it is thawed.",
@@ -121,7 +122,8 @@ class Pages:
         everything = len(visible) == len(self.environments)
         if not personal:
             return Viewer(visible=visible, everything=everything, able=able)
-        names = {person.login, person.name, person.email, *self.logins(session)}
+        # The link is nobody in particular: there, it is whoever it acts as on the forge that must not have written it.
+        names = {*self.logins(session)} | (set() if person.own else {person.login, person.name, person.email})
         return Viewer(
             visible=visible,
             everything=everything,

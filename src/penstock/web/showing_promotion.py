@@ -94,6 +94,8 @@ def standing(found: lookout.Promotion) -> tuple[views.Mark, str]:
 def verdict_sentence(found: lookout.Promotion) -> str:
     case = found.case
     if found.back is not None:
+        if found.back.to is None:
+            return "Counts once it is merged."
         return f"Takes {showing.title(found.unit)} in {found.target} back to what it was at {found.back.to[:7]}."
     if case is None:
         return found.record.verdict if found.record else ""

@@ -63,7 +63,8 @@ async def _held_and_released(tab: Page, whole: browsing.Whole) -> None:
     await tab.get_by_label("Hold back from").select_option("staging")
     await tab.get_by_label("because").fill("looks <b>wrong</b>: to me")
     await tab.get_by_role("button", name="Hold", exact=True).click()
-    await expect(tab.locator(".done")).to_contain_text("Held")
+    await _merged(tab)
+    await tab.goto(f"{whole.page.url}/app/web")
     await expect(tab.locator(".guard")).to_contain_text(
         "On hold web in staging: looks <b>wrong</b>: to me by", timeout=PATIENCE_MS
     )
@@ -72,6 +73,8 @@ async def _held_and_released(tab: Page, whole: browsing.Whole) -> None:
         ("web", ("staging",), "looks <b>wrong</b>: to me")
     ]
     await tab.get_by_role("button", name="Release for staging").click()
+    await _merged(tab)
+    await tab.goto(f"{whole.page.url}/app/web")
     await expect(tab.locator(".guard")).to_have_count(0, timeout=PATIENCE_MS)
     assert (await _repository(whole)).holds == ()
 
@@ -89,7 +92,12 @@ async def _rolled_back(tab: Page, whole: browsing.Whole, commit: str) -> None:
     pull = await whole.running.world.forge.pull(number)
     assert pull.author == sandbox.BOT
     assert "Penstock-Asked-By: the link (local)" in whole.running.world.repo.commit(pull.head_sha).message
-    # It waits for an approval like any other change: there is no button before.
+    await _merged(tab)
+
+
+async def _merged(tab: Page) -> None:
+    """The main branch of the sandbox is protected: what is asked for waits for an approval like any other change."""
+    await expect(tab.locator(".facts")).to_contain_text("approval", timeout=PATIENCE_MS)
     await expect(tab.get_by_role("button", name="Merge")).to_have_count(0)
     await tab.get_by_role("button", name="Approve").click()
     await expect(tab.get_by_role("button", name="Merge")).to_be_visible(timeout=PATIENCE_MS)
@@ -102,9 +110,13 @@ async def _frozen_and_thawed(tab: Page, whole: browsing.Whole) -> None:
     await tab.get_by_text("Freeze or roll back").click()
     await tab.get_by_label("Merge nothing into prod because").fill("the big sale")
     await tab.get_by_role("button", name="Freeze", exact=True).click()
+    await _merged(tab)
+    await tab.goto(f"{whole.page.url}/environment/prod")
     await expect(tab.locator(".guard")).to_contain_text("Frozen in prod: the big sale", timeout=PATIENCE_MS)
     assert [one.environments for one in (await _repository(whole)).freezes] == [("prod",)]
     await tab.get_by_role("button", name="Thaw prod").click()
+    await _merged(tab)
+    await tab.goto(f"{whole.page.url}/environment/prod")
     await expect(tab.locator(".guard")).to_have_count(0, timeout=PATIENCE_MS)
     assert (await _repository(whole)).freezes == ()
 

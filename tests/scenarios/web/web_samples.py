@@ -385,17 +385,21 @@ class Facts:
         self.done.append(("rollback", environment, app, to, by))
         return 14
 
-    async def hold(self, app: str, environment: str, reason: str, by: str) -> None:
+    async def hold(self, app: str, environment: str, reason: str, by: str) -> int:
         self.done.append(("hold", app, environment, reason, by))
+        return 0
 
-    async def release(self, app: str, environment: str, by: str) -> None:
+    async def release(self, app: str, environment: str, by: str) -> int:
         self.done.append(("release", app, environment, by))
+        return 0
 
-    async def freeze(self, environment: str, reason: str, by: str) -> None:
+    async def freeze(self, environment: str, reason: str, by: str) -> int:
         self.done.append(("freeze", environment, reason, by))
+        return 0
 
-    async def thaw(self, environment: str, by: str) -> None:
+    async def thaw(self, environment: str, by: str) -> int:
         self.done.append(("thaw", environment, by))
+        return 0
 
     async def merge_text(self, number: int) -> tuple[str, str]:
         return "Promote web", "why"
