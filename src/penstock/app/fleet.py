@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.app import notifications
+from penstock.app import observing
 from penstock.app import sandbox as sandboxes
 from penstock.app import world as worlds
 from penstock.app.memory import Options
@@ -88,19 +88,16 @@ async def running(
     now = Running(managers=managers, promotion=controller)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(_webhooks(world, hooks, now))
-        told = await stack.enter_async_context(notifications.notifier(world, controller)) if controller else None
+        if controller is not None:
+            await stack.enter_async_context(observing.observing(world, controller))
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        telling = group.create_task(told.run(), name="notifications") if told else None
-        if controller and told:
-            controller.reported = told.observe
         tasks = [group.create_task(manager.run(), name=f"sync {name}") for name, manager in managers.items()]
         promoting = group.create_task(controller.run(), name="promotion") if controller else None
         try:
             yield now
         finally:
-            for task in (promoting, telling):
-                if task is not None:
-                    task.cancel()
+            if promoting is not None:
+                promoting.cancel()
             for manager in managers.values():
                 manager.stop()
             await asyncio.wait(tasks) if tasks else None

@@ -26,7 +26,7 @@ from penstock.ports.clock import Clock
 from penstock.ports.cluster import Cluster
 from penstock.ports.forge import CommitStatus, Forge, PullRequest, StatusState
 from penstock.ports.repo import Repo
-from penstock.promote import deciding, gates, text
+from penstock.promote import deciding, gates, text, tracing
 
 __all__ = ["Asked", "Case", "Controller", "Done", "Report", "Survey", "Surveyor", "branch_of"]
 
@@ -99,6 +99,8 @@ class Controller:
     """Told of every step."""
     reported: Callable[[Report], None] | None = None
     """Given the report of every pass; it has to return at once."""
+    traced: bool = False
+    """Whether merges carry the trace of the change on to the next environment."""
     surveyor: Surveyor = field(init=False)
     latest: Report | None = field(init=False, default=None)
     _guard: Guard = field(init=False)
@@ -298,6 +300,7 @@ class Controller:
             case.record,
             evidence=next((line for one in case.evidence if (line := one.trailer())), ""),
             pull=f"#{now.number}",
+            trace=self._trace(case),
             approved_by=tuple(approvals.removeprefix("approved by ").split(", ")) if approvals else (),
         )
         await self.forge.merge_pull(
@@ -312,6 +315,15 @@ class Controller:
         # A forge may delete the branch itself, and a crash here leaves it to the next pass.
         if self.repo.branches(case.branch).get(case.branch) == case.pull.head_sha:
             await self.repo.push(case.branch, None, expect=case.pull.head_sha)
+
+    def _trace(self, case: Case) -> str:
+        """The trace of the newest commit that travels: the one its author began, else, where traces are told, its own."""
+        if not case.commits:
+            return ""
+        commit = CommitId(case.commits[0].commit)
+        message = self.repo.commit(commit).message
+        found = tracing.context_of(commit, message)
+        return str(found) if self.traced or found.parent else ""
 
     def _advance(self, train: _Train, case: Case) -> None:
         """Let the next merge of this pass follow if the main branch is now exactly what this one was to make of it."""

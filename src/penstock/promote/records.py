@@ -84,6 +84,8 @@ class Promotion:
     approved_by: tuple[str, ...] = ()
     picked: tuple[PickedSide, ...] = ()
     bypass: str = ""
+    trace: str = ""
+    """A W3C traceparent."""
 
     def trailers(self) -> str:
         """The lines for a commit message, each '<key>: <value>'."""
@@ -97,6 +99,7 @@ class Promotion:
             ("Penstock-Pull", self.pull),
             *(("Penstock-Approved-By", login) for login in self.approved_by),
             ("Penstock-Bypass", self.bypass),
+            ("Penstock-Trace", self.trace),
         ]
         return "".join(f"{key}: {one_line(value)}\n" for key, value in pairs if value)
 
@@ -155,6 +158,8 @@ def _with(promotion: Promotion, key: str, value: str) -> Promotion:
             return replace(promotion, approved_by=(*promotion.approved_by, value))
         case "Penstock-Bypass":
             return replace(promotion, bypass=value)
+        case "Penstock-Trace":
+            return replace(promotion, trace=value)
         case "Penstock-Choice" if found := _CHOICE.match(value):
             picked = PickedSide(side="take" if found[1] == "take" else "keep", values=found[2], field=found[3])
             return replace(promotion, picked=(*promotion.picked, picked))

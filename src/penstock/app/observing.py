@@ -1,0 +1,42 @@
+"""Everything that watches what promotion reports, beside the work: notifications, and traces where they are asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Protocol
+
+from penstock.app import notifications, tracing
+
+if TYPE_CHECKING:
+    from penstock.app.world import World
+    from penstock.controllers.promotion import Controller, Report
+
+
+class _Observer(Protocol):
+    def observe(self, report: Report) -> None: ...
+
+    async def run(self) -> None: ...
+
+
+@contextlib.asynccontextmanager
+async def observing(world: World, controller: Controller) -> AsyncIterator[None]:
+    """Watch a controller's reports until the block ends; what is under way then is given up."""
+    async with contextlib.AsyncExitStack() as stack:
+        found: list[_Observer] = [await stack.enter_async_context(notifications.notifier(world, controller))]
+        if (stages := stack.enter_context(tracing.stages(world, controller))) is not None:
+            found.append(stages)
+
+        def reported(report: Report) -> None:
+            for one in found:
+                one.observe(report)
+
+        controller.reported = reported
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks = [group.create_task(one.run(), name=type(one).__name__) for one in found]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
