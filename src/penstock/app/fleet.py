@@ -88,15 +88,15 @@ async def running(
     now = Running(managers=managers, promotion=controller)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(_webhooks(world, hooks, now))
-        if controller is not None:
-            await stack.enter_async_context(observing.observing(world, controller))
+        last = await stack.enter_async_context(observing.observing(world, controller)) if controller else None
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [group.create_task(manager.run(), name=f"sync {name}") for name, manager in managers.items()]
         promoting = group.create_task(controller.run(), name="promotion") if controller else None
         try:
             yield now
         finally:
-            if promoting is not None:
+            if promoting is not None and last is not None:
+                await last()
                 promoting.cancel()
             for manager in managers.values():
                 manager.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.app import notifications, tracing
@@ -20,9 +20,17 @@ class _Observer(Protocol):
     async def run(self) -> None: ...
 
 
+_LAST_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
+
+
 @contextlib.asynccontextmanager
-async def observing(world: World, controller: Controller) -> AsyncIterator[None]:
-    """Watch a controller's reports until the block ends; what is under way then is given up."""
+async def observing(world: World, controller: Controller) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Watch a controller's reports until the block ends; what is under way then is given up.
+
+    Yields what to await before the controller is stopped: where traces are told, one more look, so that the stage that ended
+    last is told too.
+    """
     async with contextlib.AsyncExitStack() as stack:
         found: list[_Observer] = [await stack.enter_async_context(notifications.notifier(world, controller))]
         if (stages := stack.enter_context(tracing.stages(world, controller))) is not None:
@@ -35,8 +43,21 @@ async def observing(world: World, controller: Controller) -> AsyncIterator[None]
         controller.reported = reported
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [group.create_task(one.run(), name=type(one).__name__) for one in found]
+
+        async def last() -> None:
+            if stages is None:
+                return
+            before = controller.latest
+            controller.poke()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_SECONDS):
+                    while True:
+                        if controller.latest is not before and stages.idle:
+                            return
+                        await asyncio.sleep(_LOOK_SECONDS)
+
         try:
-            yield
+            yield last
         finally:
             for task in tasks:
                 task.cancel()

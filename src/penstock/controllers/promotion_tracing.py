@@ -48,6 +48,12 @@ class Stages:
     _told: set[str] = field(default_factory=set)
     _opened: dict[tuple[EnvName, str], datetime] = field(default_factory=dict)
     _since: datetime | None = None
+    _busy: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether every report was looked at."""
+        return self._report is None and not self._busy
 
     def observe(self, report: Report) -> None:
         """Take a report; returns at once."""
@@ -65,12 +71,15 @@ class Stages:
             report, self._report = self._report, None
             if report is None:
                 continue
+            self._busy = True
             try:
                 await asyncio.to_thread(self.tell, report.survey)
             except PenstockError as error:
                 _log.warning("traces: %s", error.what)
             except Exception as error:
                 _log.error("traces: %s", fault(error))
+            finally:
+                self._busy = False
 
     def tell(self, survey: Survey) -> None:
         """Hand on the stages that are over and were not told yet."""
@@ -88,7 +97,8 @@ class Stages:
         for environment in survey.repository.environments:
             seen = survey.seen.get(environment.name)
             live = _live(seen.manifest) if seen is not None and seen.manifest else None
-            for unit in environment.units:
+            # The remainder is all directories, also those of apps: it has changes of its own only where there are no apps.
+            for unit in [one for one in environment.units if one.kind == "app"] or environment.units:
                 arrived = self.history.newest(unit_paths(environment, unit.name), survey.tip)
                 origin = self.history.origin(environment, unit.name, survey.tip, survey.repository)
                 if arrived is None or origin is None:
