@@ -73,6 +73,15 @@ def real_gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local_gitea
 
 
 @pytest.fixture(scope="session")
+def sshd_binary() -> Path:
+    """The real sshd to fetch through."""
+    path = parts.find("sshd")
+    if path is None:
+        pytest.skip("NOT RUN through a real sshd: it is not installed (make parts installs Debian's openssh-server, as root)")
+    return path
+
+
+@pytest.fixture(scope="session")
 def kustomize_binary() -> Path:
     """The real kustomize to compare with."""
     path = parts.find("kustomize")
@@ -86,6 +95,7 @@ _REAL_PARTS = {
     "real_parts": "kube-apiserver + etcd",
     "kustomize_binary": "kustomize",
     "real_gitea": "Gitea",
+    "sshd_binary": "sshd",
     "chromium": "Chromium",
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Build the real parts the tests run against (kube-apiserver, etcd, kustomize, Gitea) from locked Go modules, once;
-and get Chromium.
+and get Chromium and sshd.
 
 usage: build.py [PART ...]     exit 0: all are there; 3: no Go toolchain, so some are missing
 
@@ -29,14 +29,15 @@ PACKAGES = {
     "kube-apiserver": ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     "gitea": ("gitea", "code.gitea.io/gitea"),
 }
+DEBIAN = {"chromium": "chromium", "sshd": "openssh-server"}
 ABOUT_MINUTES = {"kustomize": 0.5, "etcd": 0.6, "kube-apiserver": 4.5, "gitea": 4.0}
 
 
 def main() -> int:
-    wanted = sys.argv[1:] or [*PACKAGES, "chromium"]
-    if "chromium" in wanted:
-        wanted.remove("chromium")
-        browser()
+    wanted = sys.argv[1:] or [*PACKAGES, *DEBIAN]
+    for name in [each for each in wanted if each in DEBIAN]:
+        wanted.remove(name)
+        install(name)
     missing = [name for name in wanted if parts.find(name) is None]
     for name in wanted:
         if name not in missing:
@@ -75,16 +76,18 @@ def build(name: str) -> None:
     unfinished.rename(target)
 
 
-def browser() -> None:
-    """Chromium for the page tests: the machine's own, else Debian's package where we may install it."""
-    if found := parts.find("chromium"):
-        print(f"have   chromium        {found}")
+def install(name: str) -> None:
+    """A part that Debian packages: the machine's own, else the package where we may install it."""
+    package = DEBIAN[name]
+    if found := parts.find(name):
+        print(f"have   {name:15} {found}")
     elif shutil.which("apt-get") and os.geteuid() == 0:
-        with progress("fetch  chromium        Debian's package, about 1 min"):
-            for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]):
-                subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+        with progress(f"fetch  {name:15} Debian's package {package}, about 1 min"):
+            quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+            for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", package]):
+                subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env=quiet)
     else:
-        print("no Chromium: install the package chromium to run the page tests", file=sys.stderr)
+        print(f"no {name}: install the package {package} to run the tests that need it", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -39,5 +39,6 @@ def find(name: str) -> Path | None:
     # kustomize and gitea are compared byte by byte or call by call with one version: any other on PATH will not do.
     if name in ("kustomize", "gitea"):
         return None
-    found = shutil.which(name)
+    # servers like sshd stand where only root looks
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
     return Path(found) if found else None

@@ -339,8 +339,18 @@ class Mirror(Reader):
         if not self._history and not self._local_refs():
             options.append("--depth=1")
         arguments = ("fetch", *options, "--end-of-options", self.url, *refspecs)
+        edge = self._edge()
         finished = await self._git_run(*arguments, largest_bytes=self._largest_bytes)
         self._require(finished, f"fetching {self.url}")
+        if self._edge() != edge:
+            self._open(self._folder)  # libgit2 learns where a history ends only when it opens the repository
+
+    def _edge(self) -> bytes:
+        """The commits whose parents stay with the remote."""
+        try:
+            return (self._folder / "shallow").read_bytes()
+        except FileNotFoundError:
+            return b""
 
     async def _download_ref(self, name: str) -> None:
         if (await self._remote_refs([name])).get(name) is None:
