@@ -74,7 +74,7 @@ def kustomization[Built](folder: Path, make: Callable[[Tree, str], Built]) -> Bu
     from penstock.adapters.files import DirectoryTree
 
     folder = folder.resolve()
-    root = around(folder) if folder.is_dir() else folder.parent
+    root = around(folder) if folder.is_dir() else next(above for above in folder.parents if above.is_dir())
     while True:
         try:
             return make(DirectoryTree(root), folder.relative_to(root).as_posix())

@@ -130,6 +130,16 @@ def _show(warnings: Sequence[Problem]) -> None:
 
 
 def _is_path(what: str, folder: Path) -> bool:
+    """Whether this names a folder rather than an environment. Raises InputError for what kustomize would fetch."""
+    from penstock.model import errors
+    from penstock.render import loading
+
+    if not (folder / what).exists() and loading.is_remote(what):
+        raise errors.invalid(
+            f"'{loading.shown_url(what)}' is remote, and a build opens no connection",
+            hint="clone it, and build the folder",
+            code="RemoteBase",
+        )
     return "/" in what or what in (".", "..") or (folder / what).exists()
 
 

@@ -130,7 +130,7 @@ def _clean(resource: Resource, keep: set[str]) -> None:
     """The annotations as kustomize leaves them: texts only, without its own marks, and none at all if empty."""
     if resource.unspelled:
         resource.spell_nulls()
-    metadata = resource.value.get("metadata")
+    metadata = resource.value.setdefault("metadata", {})  # only a List without items has none
     if type(metadata) is not dict or "annotations" not in metadata:
         return
     annotations = metadata["annotations"]

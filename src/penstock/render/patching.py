@@ -99,7 +99,10 @@ class FieldSpelling:
         if type(value) is scalars.Timestamp and ":" in value.text:
             return value.text if self._resource.in_braces(path) else value
         if type(value) is list:
-            self._place_items(value, path, inside=self._resource.in_braces(path))
+            inside = self._resource.in_braces(path)
+            self._place_items(value, path, inside=inside)
+            if inside or self._patch.in_braces(path):
+                self._resource.braced.add(id(value))
         return value
 
     def _place_items(self, container: Any, path: FieldPath, *, inside: bool) -> None:
@@ -247,6 +250,7 @@ def apply_operations(resources: ResourceSet, resource: Resource, patch: Patch) -
     resource.as_json = False
     resource.twins = ()
     resource.untagged = set()
+    resource.braced = set()
     resources.renamed = True
     _annotations_as_texts(resource.value)
     resource.touched(patch.note)

@@ -169,8 +169,8 @@ def _is_selected(identity: ResId, selector: Selector) -> bool:
     """Exact matches, not patterns: this is how a source is chosen."""
     if selector.name and selector.name != identity.name:
         return False
-    if selector.namespace and (selector.namespace or "default") != identity.effective_namespace:
-        return False
+    if selector.namespace and selector.namespace != (identity.namespace or "default"):
+        return False  # as written: here kustomize does not ask whether the kind lives in a namespace
     return fieldspecs.selected(identity.gvk, (selector.group, selector.version, selector.kind))
 
 

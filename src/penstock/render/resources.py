@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from penstock.model.errors import Place
-from penstock.model.fieldpath import FieldPath
+from penstock.model.fieldpath import FieldPath, Keyed
 from penstock.render.budget import Budget
 from penstock.render.schema import Schema
 from penstock.yamldoc import composing, reading, scalars
@@ -127,6 +127,8 @@ class Resource:
     """Whether it comes from a FooList, whose items kustomize writes as JSON and reads again: braces and quotes all over."""
     untagged: set[tuple[int, Any]] = field(default_factory=set)
     """(id of the container, key) of texts without a tag: written over, they are what they then look like."""
+    braced: set[int] = field(default_factory=set)
+    """Ids of collections that patches brought between braces."""
     unspelled: list[tuple[Any, Any]] = field(default_factory=list)
     """(container, key) of nulls between braces that nothing spells: kustomize prints them as empty texts."""
 
@@ -245,9 +247,24 @@ class Resource:
 
     def in_braces(self, path: FieldPath) -> bool:
         """Whether what is written at a path stands between braces or brackets when kustomize prints the object."""
+        if self.braced and self._in_brought_braces(path):
+            return True
         if self.as_json or self.document is None or self.round_tripped:
             return self.as_json
         return composing.in_braces(self.document.source, (*self.path, *path), self.document.value)
+
+    def _in_brought_braces(self, path: FieldPath) -> bool:
+        value: Any = self.value
+        for step in path:
+            if isinstance(value, dict) and isinstance(step, str):
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, Keyed):
+                value = next((item for item in value if _fits(item, step)), None)
+            else:
+                return False
+            if id(value) in self.braced:
+                return True
+        return False
 
     def write_untagged(self, container: Any, key: Any, text: str) -> None:
         """Write a text as kustomize's setters of scalars do: without a tag, in the quotes that are there."""
@@ -285,6 +302,10 @@ class Resource:
         """Note a transformer, once in a row."""
         if not self.transformers or self.transformers[-1] != what:
             self.transformers = (*self.transformers, what)
+
+
+def _fits(item: Any, step: Keyed) -> bool:
+    return isinstance(item, dict) and all(scalars.text_of(item.get(name)) == text for name, text in step.keys)
 
 
 def _path_to(value: Any, wanted: Any) -> FieldPath | None:

@@ -42,7 +42,12 @@ class Merger:
         self._spelling = spelling
 
     def merge(self, target: dict[str, Any], patch: dict[str, Any]) -> Value:
-        """The merged object (the target itself, changed in place), MISSING when the patch deletes it."""
+        """The merged object (the target itself, changed in place), MISSING when the patch deletes it.
+
+        A whole object is never replaced: kustomize makes the replacement and leaves the object as it is.
+        """
+        if patch.get(DIRECTIVE) == "replace":
+            return target
         return self._walk(target, patch, None, ())
 
     def _walk(self, dest: Value, origin: Value, schema: MergeNode | None, path: FieldPath) -> Value:

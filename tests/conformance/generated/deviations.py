@@ -71,6 +71,7 @@ def _without_claim_labels(printed: bytes) -> list[Any]:
         for claim in (spec.get("volumeClaimTemplates") or []) if isinstance(spec, dict) else []:
             if isinstance(claim, dict) and isinstance(claim.get("metadata"), dict):
                 claim["metadata"].pop("labels", None)
+                claim["metadata"] = claim["metadata"] or "null"
     return found
 
 

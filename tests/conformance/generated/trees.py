@@ -7,7 +7,7 @@ from typing import Any
 
 from . import kustomizations, manifests
 from .case import Case
-from .kustomizations import Folder
+from .folders import Folder
 from .writing import Writer, join
 
 
@@ -73,7 +73,12 @@ def _folder(
     if rng.random() < 0.02:
         kustomizations.mistake(folder)
     name = rng.choices(("kustomization.yaml", "kustomization.yml", "Kustomization"), (30, 2, 1))[0]
-    text = Writer(rng).document(kustomizations.shuffled(rng, folder.fields))
+    fields = kustomizations.shuffled(rng, folder.fields)
+    if rng.random() < 0.04:
+        fields = kustomizations.with_anchor(fields)
+    text = Writer(rng).document(fields)
+    if rng.random() < 0.02:
+        text = text.replace("\n", "\r\n")
     files[f"{path}/{name}"] = text.encode("utf-8", "surrogatepass")
     return folder
 
@@ -96,8 +101,14 @@ def _manifests(folder: Folder, taken: set[tuple[str, ...]], count: int) -> list[
             value, known = made
             kind = known.kind
             folder.known.append(known)
-            if rng.random() < 0.04:
+            if rng.random() < 0.06:
                 value = {"apiVersion": "v1", "kind": rng.choice(("List", "List", f"{kind}List")), "items": [value]}
+                another = manifests.make(rng, taken) if rng.random() < 0.3 else None
+                if another is not None:
+                    value["items"].append(another[0])
+                    folder.known.append(another[1])
+                if rng.random() < 0.1:
+                    value = {"apiVersion": "v1", "kind": rng.choice(("List", "OuterList")), "items": [value]}
             texts.append(Writer(rng).document(value))
         if texts:
             names.append(folder.add(f"{kustomizations.file_name(kind)}.yaml", join(rng, texts)))

@@ -158,7 +158,9 @@ class Writer:
         if isinstance(value, int | float):
             return repr(value)
         if isinstance(value, dict):
-            return "{" + self._pad(", ".join(f"{self._flow_key(k)}: {self._flow(v, depth)}" for k, v in value.items())) + "}"
+            return (
+                "{" + self._pad(", ".join(f"{self._flow_key(k)}: {self._flow_value(v, depth)}" for k, v in value.items())) + "}"
+            )
         if isinstance(value, list):
             return "[" + self._pad(", ".join(self._flow(item, depth) for item in value)) + "]"
         return self._string(value, flow=False)
@@ -171,13 +173,17 @@ class Writer:
             return key.text
         return key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", key) or key == "<<" else self._double(key)
 
+    def _flow_value(self, value: Any, depth: int) -> str:
+        """What stands behind a key between braces, where null may be nothing at all."""
+        return "" if value is None and self._maybe(0.3) else self._flow(value, depth)
+
     def _flow(self, value: Any, depth: int) -> str:
         if isinstance(value, str):
             return self._string(value, flow=True)
         if isinstance(value, Raw) and re.search(r"[,\[\]{}#|>]|^:|:$", value.text):
             return self._double(value.text)
         if value is None:
-            return "null"
+            return "~" if self._maybe(0.2) else "null"
         text = self._leaf(value, depth)
         return f"{text} " if isinstance(value, Alias) else text
 
