@@ -37,6 +37,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Look at the fleet": {
         "status": "Show what runs where, how healthy, and what waits for what.",
         "explain": "Say why a change is not everywhere yet, and the one thing to do next.",
+        "wait": "Wait until a change is proposed to an environment, or runs healthy in it.",
         "log": "Show what came into an environment, when, from where and who let it: from Git alone.",
     },
     "Look at a cluster": {
