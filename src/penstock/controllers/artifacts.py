@@ -171,7 +171,8 @@ def archive(tree: Tree) -> bytes:
     buffer, total = io.BytesIO(), 0
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=3, mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w") as tar,
+        # GNU's form takes names of any bytes and any length, and costs half of what pax headers do
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.GNU_FORMAT) as tar,
     ):
         for count, (path, content, executable) in enumerate(_files(tree, "", "", 0)):
             total += len(content)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from penstock.adapters.git.text import plain
 from penstock.controllers import including, references, rewriting, specs, verifying
 from penstock.controllers.artifacts import Storage, StorageError
 from penstock.controllers.composing import PartialTree, folder_in
@@ -322,7 +323,7 @@ class _Pass:
             self._tell(flux.SUCCEEDED, repo, found, made.digest)
 
     def _tell(self, reason: str, repo: GitSource, found: references.Found, digest: str) -> None:
-        message = f"stored artifact for commit '{repo.commit(found.commit).subject}'"
+        message = f"stored artifact for commit '{plain(repo.commit(found.commit).subject, limit=200)}'"
         metadata = {"revision": found.revision, "digest": digest}
         self.about.events.emit(self.reporter.manifest, reason, message, metadata=metadata)
 

@@ -37,11 +37,9 @@ class Pattern:
     negated: bool
     directories_only: bool
 
-    def covers(self, path: str, directory: bool) -> bool:
-        """Whether the line is about a path, by itself or by a folder above it."""
-        if (directory or not self.directories_only) and self.regex.match(path):
-            return True
-        return any(path[at] == "/" and self.regex.match(path[:at]) for at in range(len(path) - 1, 0, -1))
+    def names(self, path: str, directory: bool) -> bool:
+        """Whether the line is about exactly this path."""
+        return (directory or not self.directories_only) and self.regex.match(path) is not None
 
 
 def parse(text: str, folder: str = "") -> tuple[Pattern, ...]:
@@ -114,7 +112,7 @@ class IgnoringTree:
     def __init__(self, tree: Tree, spec_ignore: str | None) -> None:
         self._tree = tree
         self._last = parse(spec_ignore) if spec_ignore is not None else ()
-        self._ignored = functools.lru_cache(maxsize=65536)(self._is_ignored)
+        self._of_folder = functools.lru_cache(maxsize=65536)(self._of_this_folder)
         self._empty = functools.lru_cache(maxsize=65536)(self._is_empty)
 
     @functools.cached_property
@@ -161,15 +159,23 @@ class IgnoringTree:
         return tuple(name for name in names if self.entry(f"{path}/{name}" if path else name) is not None)
 
     def _hidden(self, path: str, directory: bool) -> bool:
-        if not path or not self._ignored(path, directory):
+        if not path:
+            return False
+        last = self._of_folder(path) if directory else self._last_about(path, False)
+        if last < 0 or self._patterns[last].negated:
             return False
         return not directory or not self._calls_back or self._empty(path)
 
-    def _is_ignored(self, path: str, directory: bool) -> bool:
-        for pattern in reversed(self._patterns):
-            if pattern.covers(path, directory):
-                return not pattern.negated
-        return False
+    def _of_this_folder(self, folder: str) -> int:
+        return self._last_about(folder, True) if folder else -1
+
+    def _last_about(self, path: str, directory: bool) -> int:
+        """Which pattern decides: the last that is about the path or a folder above it; -1 when none is."""
+        above = self._of_folder(path.rpartition("/")[0])
+        for index in range(len(self._patterns) - 1, above, -1):
+            if self._patterns[index].names(path, directory):
+                return index
+        return above
 
     def _is_empty(self, folder: str) -> bool:
         """Whether nothing in an ignored folder is called back."""

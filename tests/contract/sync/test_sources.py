@@ -328,3 +328,60 @@ async def test_a_suspended_source_is_left_alone(world, namespaced):
     world.push({"a.yaml": namespaced("a", "2")})
     await world.settled()
     assert revision_of(await world.status("fleet", flux.GIT_REPOSITORY)) == revision
+
+
+async def test_a_version_tag_that_goes_away_is_told_before_its_predecessor_comes_back(world, namespaced):
+    first = world.repo.commit({"a.yaml": namespaced("a")})
+    world.repo.tag("v1.0.0")
+    second = world.repo.commit({"a.yaml": namespaced("a", "2")})
+    world.repo.tag("v1.1.0")
+    await world.source(ref={"semver": "1.x"})
+    await world.start()
+    await world.until_source(lambda status, _: revision_of(status) == f"v1.1.0@sha1:{second}", "the newest version")
+    await world.patch(
+        "GitRepository", "fleet", {"metadata": {"annotations": {flux.HISTORY_GUARD: "hold"}}}, group=flux.SOURCE_GROUP
+    )
+    world.repo._git("tag", "-d", "v1.1.0")
+    world.manager.poke(world.url)
+    status = await world.until_source(lambda _, found: found.is_true("HistoryRewritten"), "the hold")
+    assert revision_of(status) == f"v1.1.0@sha1:{second}"
+    assert "tag v1.1.0 is gone, v1.0.0 is the highest version now" in str(status["conditions"])
+    consent = {"metadata": {"annotations": {flux.HISTORY_CONSENT: first}}}
+    await world.patch("GitRepository", "fleet", consent, group=flux.SOURCE_GROUP)
+    status = await world.until_source(lambda status, _: revision_of(status) == f"v1.0.0@sha1:{first}", "the version agreed to")
+    assert {each["type"]: each["reason"] for each in status["conditions"]}["HistoryRewritten"] == "TagRemoved"
+
+
+async def test_a_commit_message_cannot_write_to_a_terminal(world, namespaced):
+    world.repo.commit({"a.yaml": namespaced("a")}, "evil \x1b]0;owned\x07\x1b[31mred\u202e")
+    await world.source()
+    await world.start()
+
+    async def told():
+        return await world.events("NewArtifact")
+
+    found = await world.until(told, "the event")
+    assert found[0]["message"] == "stored artifact for commit 'evil red'"
+
+
+async def test_a_pinned_commit_on_a_branch_that_does_not_have_it_is_refused(world, namespaced):
+    old = world.repo.commit({"a.yaml": namespaced("a")})
+    lost = world.repo.commit({"a.yaml": namespaced("a", "lost")})
+    world.repo._git("branch", "other")
+    world.repo._git("reset", "-q", "--hard", old)
+    await world.source(ref={"branch": "main", "commit": lost})
+    await world.start()
+    status = await world.until_source(lambda _, found: found.is_true("FetchFailed"), "the refusal")
+    assert f"commit '{lost}' on branch 'main'" in str(status["conditions"])
+    await world.patch("GitRepository", "fleet", {"spec": {"ref": {"branch": "other"}}}, group=flux.SOURCE_GROUP)
+    await world.until_source(lambda status, _: revision_of(status) == f"other@sha1:{lost}", "the branch that has it")
+
+
+async def test_an_empty_repository_says_so_and_heals_with_the_first_commit(world, namespaced):
+    empty, url = world.another("empty")
+    await world.source(url=url)
+    await world.start()
+    status = await world.until_source(lambda _, found: found.is_true("FetchFailed"), "the refusal")
+    assert {each["type"]: each["reason"] for each in status["conditions"]}["Ready"] == "EmptyGitRepository"
+    commit = empty.commit({"a.yaml": namespaced("a")})
+    await world.until_source(lambda status, _: revision_of(status) == f"main@sha1:{commit}", "the first commit")

@@ -122,6 +122,13 @@ def test_the_archive_is_what_git_has_with_modes_and_links_resolved() -> None:
     }  # fmt: skip
 
 
+def test_names_of_any_bytes_and_length_survive() -> None:
+    deep = "/".join(["d" * 200] * 20)
+    files: dict[str, bytes | str] = {"caf\udce9.yaml": b"1", "\N{ROCKET}.yaml": b"2", f"{deep}/x.yaml": b"3", "a b\tc.yaml": b"4"}
+    back = artifacts.unpack(artifacts.archive(MemoryTree(files)))
+    assert {path: back.read(path) for path in files} == files
+
+
 def test_a_tree_too_big_for_an_archive_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts, "_LARGEST_BYTES", 10)
     with pytest.raises(StorageError):
