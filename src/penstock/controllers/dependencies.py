@@ -91,7 +91,7 @@ def _built_in(spec: KustomizationSpec, revision: str, found: Manifest) -> str | 
     current = found["metadata"].get("generation") == status.get("observedGeneration")
     if not current or not conditions.of(found).is_true(flux.READY):
         return "is not ready"
-    if specs.kustomization(found).source == spec.source and status.get("lastAppliedRevision") != revision:
+    if specs.kustomization(found, lenient=True).source == spec.source and status.get("lastAppliedRevision") != revision:
         return "revision is not up to date"
     return None
 
@@ -108,7 +108,7 @@ def cycle(start: Key, known: Mapping[Key, Manifest]) -> tuple[Key, ...]:
             return False
         seen.add(key)
         path.append(key)
-        if any(visit(each.key) for each in specs.kustomization(known[key]).depends_on):
+        if any(visit(each.key) for each in specs.kustomization(known[key], lenient=True).depends_on):
             return True
         path.pop()
         return False

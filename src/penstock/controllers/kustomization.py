@@ -141,7 +141,23 @@ class KustomizationReconciler:
 
     async def reconcile(self, manifest: Manifest, memory: Memory) -> Result:
         """One pass over one Kustomization."""
+        try:
+            specs.kustomization(manifest)
+        except InputError as error:
+            if not manifest["metadata"].get("deletionTimestamp"):
+                return await self._poisoned(manifest, error)
         return await _Pass(self, manifest, memory).run()
+
+    async def _poisoned(self, manifest: Manifest, error: InputError) -> Result:
+        """An object whose definition let something pass that is none (an old one, or nobody's): it alone stands still."""
+        reporter = Reporter(self.cluster, self.resource, manifest, self.clock, manager=flux.STATUS_MANAGER)
+        reporter.unmark(flux.RECONCILING)
+        text = f"{_TERMINAL}: {error.what}"
+        reporter.mark(flux.READY, "False", flux.RECONCILIATION_FAILED, text)
+        reporter.mark(flux.STALLED, "True", flux.RECONCILIATION_FAILED, text)
+        if await reporter.write({"observedGeneration": reporter.generation}):
+            self.events.emit(reporter.manifest, flux.RECONCILIATION_FAILED, text, error=True)
+        return Result(manifest=reporter.manifest, after=None, failed=True)
 
 
 class _Pass:
@@ -152,7 +168,7 @@ class _Pass:
         self.memory = memory
         self.started = about.clock.monotonic()
         self.reporter = Reporter(about.cluster, about.resource, manifest, about.clock, manager=flux.STATUS_MANAGER)
-        self.spec = specs.kustomization(manifest)
+        self.spec = specs.kustomization(manifest, lenient=True)
         self.owner = Owner(str(manifest["metadata"]["name"]), str(manifest["metadata"]["namespace"]))
         self.inventory = inventories.parse(self.reporter.status.get("inventory"))
         before = history.objects_at_last_success(self.reporter.status.get("history"))

@@ -622,7 +622,7 @@ class Manager:
         found = set()
         for key, manifest in self._seen.items():
             with contextlib.suppress(InputError, UnusableError):
-                found.add(kubeconfig_key(specs.kustomization(manifest), key[0]))
+                found.add(kubeconfig_key(specs.kustomization(manifest, lenient=True), key[0]))
         return {each for each in found if each is not None}
 
     def _touched(self, owner: Owner, id: ResourceId, drifted: bool) -> None:  # noqa: A002
@@ -659,12 +659,12 @@ class Manager:
         build for themselves. A build that fails says nothing new, so the one before it counts."""
         wanted: set[ResourceId] = set()
         sought = set(ids)
-        own = specs.kustomization(self._seen[(owner.namespace, owner.name)])
+        own = specs.kustomization(self._seen[(owner.namespace, owner.name)], lenient=True)
         for key, actor in list(self._actors.items()):
             manifest = self._seen.get(key)
             if key == (owner.namespace, owner.name) or manifest is None or manifest["metadata"].get("deletionTimestamp"):
                 continue
-            spec = specs.kustomization(manifest)
+            spec = specs.kustomization(manifest, lenient=True)
             if (key[0], spec.kube_config) != (owner.namespace, own.kube_config) and (spec.kube_config or own.kube_config):
                 # another cluster's objects may have the same names
                 continue

@@ -94,8 +94,13 @@ class KustomizationSpec:
     substitute: Mapping[str, str]
 
 
-def kustomization(manifest: Manifest) -> KustomizationSpec:
-    """Read a Kustomization."""
+def kustomization(manifest: Manifest, *, lenient: bool = False) -> KustomizationSpec:
+    """Read a Kustomization. Raises InputError for durations that are none.
+
+    lenient: take such durations for ten minutes: where another object is looked at, or one has to go.
+    """
+    if lenient:
+        manifest = _with_usable_durations(manifest)
     namespace = str(manifest["metadata"].get("namespace") or "")
     spec: Mapping[str, Any] = manifest.get("spec") or {}
     interval = duration_of(spec, "interval", None)
@@ -167,6 +172,19 @@ def annotations_of(manifest: Manifest) -> Mapping[str, str]:
 def requested_at(manifest: Manifest) -> str:
     """The token of the last request to reconcile."""
     return annotations_of(manifest).get(flux.REQUESTED_AT, "")
+
+
+_DURATIONS = ("interval", "retryInterval", "timeout")
+
+
+def _with_usable_durations(manifest: Manifest) -> Manifest:
+    spec = dict(manifest.get("spec") or {})
+    for name in _DURATIONS:
+        try:
+            duration_of(spec, name, timedelta(minutes=10))
+        except InputError:
+            spec[name] = "10m"
+    return {**manifest, "spec": {"interval": "10m", **spec}}
 
 
 def _timeout(spec: Mapping[str, Any], interval: timedelta) -> timedelta:

@@ -6,6 +6,8 @@ import re
 from datetime import timedelta
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
+_LONGEST = 40
+"""Digits of one part: more is no number of anything, and takes long to read."""
 _SECONDS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
@@ -15,9 +17,9 @@ def parse(text: str, *, days: bool = False) -> timedelta:
         return timedelta(0)
     seconds, position = 0.0, 0
     while position < len(text):
-        match = _PART.match(text, position)
+        match = _PART.match(text, position, position + _LONGEST)
         if match is None or (match[2] == "d" and not days):
-            raise ValueError(f"not a duration: {text!r}")
+            raise ValueError(f"not a duration: {text[:_LONGEST]!r}")
         seconds += float(match[1]) * _SECONDS[match[2]]
         position = match.end()
     if not text:

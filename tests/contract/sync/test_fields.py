@@ -296,3 +296,44 @@ async def test_a_message_longer_than_a_condition_may_be_is_cut(world, namespaced
     await world.start()
     message = await world.until_failed("BuildFailed", seconds=40)
     assert len(message) <= 20_000
+
+
+@pytest.mark.parametrize("poison", ["99999999999999999999h", "9" * 10_000 + "h", "9" * 400 + "h"])
+async def test_a_duration_that_is_none_stalls_its_object_and_nobody_else(world, namespaced, poison):
+    """The definition's pattern lets it through."""
+    commit = world.repo.commit({"a.yaml": namespaced("a")})
+    await world.source()
+    await world.kustomization("bad", interval=poison)
+    await world.kustomization("good", dependsOn=[{"name": "bad", "readyExpr": "has(dep.metadata.name)"}])
+    await world.start()
+    await world.until_applied(f"main@sha1:{commit}", "good")
+    message = await world.until_failed("ReconciliationFailed", "bad")
+    assert "spec.interval" in message and len(message) < 400
+    stalled = conditions.parse((await world.status("bad"))["conditions"]).get(flux.STALLED)
+    assert stalled.status == "True"
+    await world.delete(flux.KUSTOMIZATION, "bad", group=flux.KUSTOMIZE_GROUP)
+    await world.gone(flux.KUSTOMIZATION, "bad", group=flux.KUSTOMIZE_GROUP)
+
+
+async def test_the_origin_of_an_artifact_is_recorded(world, namespaced, tmp_path):
+    """An artifact of another controller whose metadata says where it comes from itself."""
+    from penstock.controllers import artifacts
+    from penstock.model.tree import MemoryTree
+
+    world.options = {"sources": False}
+    storage = artifacts.Storage(tmp_path / "theirs")
+    async with artifacts.serve(storage):
+        tree = MemoryTree({"a.yaml": namespaced("a").encode()})
+        made = storage.store(world.namespace, "fleet", "v1@sha256:0", "0" * 40, tree, "2026-03-02T14:00:00Z").manifest()
+        made["metadata"] = {"org.opencontainers.image.revision": "v1@sha1:abc"}
+        await world.source()
+        ready = {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "x"}
+        ready["lastTransitionTime"] = "2026-03-02T14:00:00Z"
+        status = {"artifact": made, "conditions": [ready]}
+        await world.patch(flux.GIT_REPOSITORY, "fleet", {"status": status}, group=flux.SOURCE_GROUP, subresource="status")
+        await world.kustomization()
+        await world.start()
+        found = await world.until_applied("v1@sha256:0")
+        assert found["lastAppliedOriginRevision"] == "v1@sha1:abc"
+        assert found["history"][0]["metadata"]["originRevision"] == "v1@sha1:abc"
+        await world.kill()

@@ -103,7 +103,7 @@ async def test_get_shows_what_flux_shows(world, penstock, namespaced):
 async def test_get_selects_by_readiness_and_says_which_name_is_not_there(world, penstock, namespaced):
     await world.synced({"a.yaml": namespaced("a")})
     await world.kustomization("broken", path="./nowhere")
-    await world.until_failed(flux.BUILD_FAILED, "broken")
+    await world.until_failed(flux.ARTIFACT_FAILED, "broken")
     failing = await penstock("get", "ks", "--status-selector", "ready=false", "--no-header")
     assert [line.split()[0] for line in failing.out.splitlines()] == ["broken"]
     absent = await penstock("get", "ks", "ap")
