@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +74,7 @@ async def running(
 
     mirrors = Mirrors(world.fleet.cache / "mirrors")
     hooks = Hooks()
-    options = ManagerOptions(hooks=hooks if world.fleet.webhooks is not None else None)
+    options = replace(options or ManagerOptions(), hooks=hooks if world.fleet.webhooks is not None else None)
     managers = {
         name: Manager(cluster, repositories=mirrors, clock=world.clock, options=options)
         for name, cluster in world.clusters.items()

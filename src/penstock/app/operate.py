@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from penstock.ports.clock import Clock
 
 if TYPE_CHECKING:
     from penstock.adapters.kube.client import HttpCluster
+    from penstock.controllers.hooks import Hooks
 
 _log = logging.getLogger(__name__)
 RUNTIME_NAMESPACE = "flux-system"
@@ -43,6 +44,7 @@ class Settings:
     identity: str = ""
     metrics: str = ""
     health: str = ""
+    receivers: str = ""
     """Addresses; '' is off."""
     requests_per_second: float = 0.0
     """To the API server; 0 is as many as it takes."""
@@ -100,13 +102,19 @@ class _Process:
         self._clock = clock
         self._exposition = Exposition()
         self._mirrors = Mirrors(settings.cache / "mirrors")
+        self._hooks: Hooks | None = None
         self._manager: Manager | None = None
 
     async def run(self, stop: asyncio.Event, started: Callable[[dict[str, str]], None]) -> None:
-        from penstock.controllers import endpoints
+        from penstock.controllers import endpoints, hooks
 
         watched = endpoints.Watched(collectors=(self._exposition,), stuck=self._stuck, unready=self._unready)
-        async with endpoints.serve(watched, metrics=self._settings.metrics, health=self._settings.health) as urls:
+        async with contextlib.AsyncExitStack() as stack:
+            served = endpoints.serve(watched, metrics=self._settings.metrics, health=self._settings.health)
+            urls = await stack.enter_async_context(served)
+            if (where := endpoints.address(self._settings.receivers)) is not None:
+                self._hooks = hooks.Hooks()
+                urls["receivers"] = await stack.enter_async_context(hooks.serve(self._hooks, where[0] or "0.0.0.0", where[1]))  # noqa: S104 - asked for by ':PORT'
             started(urls)
             leadership = self._leadership
             while not stop.is_set():
@@ -123,7 +131,8 @@ class _Process:
 
     async def _work(self, stop: asyncio.Event) -> None:
         """Sync until asked to stop, or until leadership is lost."""
-        manager = Manager(self._cluster, repositories=self._mirrors, clock=self._clock, options=self._settings.options)
+        options = replace(self._settings.options, hooks=self._hooks)
+        manager = Manager(self._cluster, repositories=self._mirrors, clock=self._clock, options=options)
         manager.log_as = ""
         self._manager = manager
         self._exposition.managers = {"": manager}

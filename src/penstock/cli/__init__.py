@@ -46,6 +46,10 @@ COMMANDS: dict[str, dict[str, str]] = {
         "events": "Show the Kubernetes events of Kustomizations and sources.",
         "stats": "Count Kustomizations and sources: running, failing, suspended, and the size of their artifacts.",
         "export": "Print objects as clean YAML: no status, nothing the server added.",
+        "build-ks": "Print what a Kustomization of a cluster would apply from the files of a folder.",
+        "diff-ks": "Compare what a Kustomization would apply from a folder with what runs.",
+        "logs": "Show what the controllers logged about Kustomizations and sources.",
+        "debug": "Show a Kustomization's variables, status or history.",
     },
     "Move": {
         "promote": "Open or update the pull request that carries a change to the next environment.",
@@ -53,11 +57,13 @@ COMMANDS: dict[str, dict[str, str]] = {
         "rollback": "Propose to take an environment, or one app of it, back to an earlier state.",
     },
     "Operate": {
-        "run": "Sync and promote with real clusters and a real forge, in one process.",
+        "run": "Sync one cluster, or sync and promote a whole fleet, until stopped.",
         "reconcile": "Reconcile a Kustomization or a source now, and wait for the outcome.",
         "suspend": "Suspend: nothing is applied, undone or deleted until it is resumed.",
         "resume": "Resume what was suspended, and wait for the applied revision.",
-        "install": "Install the custom resource definitions and the namespace in a cluster.",
+        "install": "Install the definitions and the namespace in a cluster, and with --image the controller; again to upgrade.",
+        "uninstall": "Uninstall: the controller, the Kustomizations and sources, their definitions. What was synced stays.",
+        "version": "Print the version of Penstock, and of the cluster's definitions.",
         "completion": "Print the completion script of a shell.",
     },
 }
@@ -96,7 +102,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        command = importlib.import_module(f"penstock.cli.{cmd_name}").command
+        command = importlib.import_module(f"penstock.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         if "_PENSTOCK_COMPLETE" in os.environ:
             from penstock.cli import completing
@@ -105,6 +111,9 @@ class _Verbs(click.Group):
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if len(args) > 1 and args[0] in ("build", "diff") and args[1] in ("ks", "kustomization"):
+            # as flux has it: of a Kustomization of a cluster, with the files of a folder
+            args = [f"{args[0]}-ks", *args[2:]]
         if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
             import difflib
 

@@ -78,6 +78,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--storage-adv-addr", default="", help="Under which host and port they are announced."),
             click.option("--metrics-addr", default="", help="Serve /metrics there, as :8080.  [default: off]"),
             click.option("--health-addr", default="", help="Serve /healthz and /readyz there, as :9440.  [default: off]"),
+            click.option("--receiver-addr", default="", help="Serve the Receivers' webhooks there, as :9292.  [default: off]"),
             click.option(
                 "--log-level", type=click.Choice(["trace", "debug", "info", "error"]), default="info", show_default=True
             ),
@@ -241,6 +242,7 @@ def _settings(options: Options, flags: dict[str, Any], cache: Path) -> Settings:
         timing=timing,
         metrics=flags["metrics_addr"],
         health=flags["health_addr"],
+        receivers=flags["receiver_addr"],
         requests_per_second=flags["kube_api_qps"],
         burst=flags["kube_api_burst"],
     )

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli import fleets, options
+from penstock.cli import clusters, fleets, options
 
 if TYPE_CHECKING:
     from penstock.app.trace import Found
+    from penstock.ports.cluster import Cluster
     from penstock.render.tracing import Change
 
 
@@ -21,15 +22,20 @@ Examples:
   penstock trace Deployment/web                      its file, and every step that changes it, in each environment
   penstock trace Deployment/web spec.replicas        the line that decides this field
   penstock trace clusters/prod/kustomization.yaml    what this file changes
-  penstock trace Service/web --in clusters/dev -o json""",
+  penstock trace Service/web --in clusters/dev -o json
+  penstock trace deployment web -n apps --env prod   of a cluster: its Kustomization and its source""",
 )
 @click.argument("what", metavar="FILE|OBJECT")
 @click.argument("field", required=False)
 @options.repository_option
-@click.option("--in", "where", metavar="ENV|PATH", help="Only there, instead of in every environment.")
+@click.option("--in", "inside", metavar="ENV|PATH", help="Only there, instead of in every environment.")
 @options.output_option
-def command(what: str, field: str | None, folder: Path, where: str | None, output: str) -> None:
+@clusters.options
+def command(what: str, field: str | None, folder: Path, inside: str | None, output: str, where: clusters.Where) -> None:
     """Show where an object or a field comes from."""
+    if field is not None and what.isalnum() and not (folder / what).exists():
+        _of_cluster(what, field, where, output)
+        return
     from penstock.adapters.files import DirectoryTree
     from penstock.app import trace
     from penstock.model import fieldpath
@@ -40,13 +46,13 @@ def command(what: str, field: str | None, folder: Path, where: str | None, outpu
     if entry is not None and entry.kind == "file":
         if field:
             raise click.UsageError("a field can be asked for of an object, not of a file")
-        found = trace.file(tree, path, where)
+        found = trace.file(tree, path, inside)
     else:
         try:
             steps = fieldpath.parse(field.removeprefix(".")) if field else ()
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        found = trace.objects(tree, what, steps, where)
+        found = trace.objects(tree, what, steps, inside)
     if output != "table":
         fleets.print_data([_as_json(one) for one in found], output)
         return
@@ -54,6 +60,24 @@ def command(what: str, field: str | None, folder: Path, where: str | None, outpu
         if index:
             click.echo()
         _show(one)
+
+
+def _of_cluster(kind: str, name: str, where: clusters.Where, output: str) -> None:
+    """`trace deployment web`, as flux has it: from an object of a cluster to its Kustomization and its source."""
+    from penstock.app import provenance
+
+    async def work(cluster: Cluster) -> list[provenance.Block]:
+        return await provenance.trace(cluster, kind, name, where.namespace)
+
+    blocks = clusters.in_cluster(where, work)
+    if output != "table":
+        fleets.print_data([dict(block.rows) for block in blocks], output)
+        return
+    width = max(len(title) for block in blocks for title, _ in block.rows) + 2
+    for number, block in enumerate(blocks):
+        click.echo("---" if number else "")
+        for title, text in block.rows:
+            click.echo(f"{title + ':':<{width}}{fleets.plain(clusters.short(text))}")
 
 
 def _show(found: Found) -> None:

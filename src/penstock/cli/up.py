@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,25 @@ def command(
         asyncio.run(_up(state or world.SANDBOX_FOLDER, chosen))
 
 
+@contextlib.contextmanager
+def _log(folder: Path) -> Iterator[None]:
+    """What the controllers log goes to a file, for `penstock logs --local`; the log of last time is kept."""
+    import logging
+
+    from penstock.app import logs
+    from penstock.controllers import journal
+
+    path = folder / logs.FILE_NAME
+    if path.exists():
+        path.replace(path.with_suffix(".log.1"))
+    with path.open("w") as file:
+        handler = journal.to(file)
+        try:
+            yield
+        finally:
+            logging.getLogger("penstock").removeHandler(handler)
+
+
 async def _up(folder: Path, chosen: Any) -> None:
     from penstock.app import fleet, memory, sandbox
     from penstock.web import serving
@@ -69,6 +88,7 @@ async def _up(folder: Path, chosen: Any) -> None:
     click.echo("starting ...")
     async with contextlib.AsyncExitStack() as stack:
         running = await stack.enter_async_context(fleet.sandbox(folder, chosen))
+        stack.enter_context(_log(folder))
         box = running.box
         token = memory.secret(box.state / "web-token")
         # The page approves as the reviewer: nobody reviews what he wrote himself.

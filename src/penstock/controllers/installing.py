@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
+from penstock import __version__
 from penstock.model import flux
 from penstock.model.errors import RefusedError, TransientError
 from penstock.model.resource import Manifest
@@ -18,6 +19,12 @@ from penstock.ports.cluster import Cluster
 
 NAMESPACE = "flux-system"
 MANAGER = "penstock-install"
+LABELS: Final = {
+    "app.kubernetes.io/name": "penstock",
+    "app.kubernetes.io/part-of": "flux",
+    "app.kubernetes.io/version": f"v{__version__}",
+}
+"""On everything installed. `part-of: flux` is where the flux command line looks for what it checks and whose logs it reads."""
 _ESTABLISHED_SECONDS = 30.0
 
 
@@ -41,6 +48,16 @@ async def install(cluster: Cluster, clock: Clock | None = None) -> None:
             await clock.sleep(0.05)
 
 
+async def definitions_are_ours(cluster: Cluster) -> bool:
+    """Whether the definitions that are there were installed by us."""
+    for definition in definitions():
+        resource = await cluster.resource("apiextensions.k8s.io", "CustomResourceDefinition", "v1")
+        found = await cluster.get(resource, "", definition["metadata"]["name"]) if resource is not None else None
+        if found is not None and not _ours(found):
+            return False
+    return True
+
+
 def definitions() -> Iterator[Manifest]:
     """The CRDs, as manifests."""
     import yaml
@@ -48,6 +65,8 @@ def definitions() -> Iterator[Manifest]:
     folder = resources.files("penstock.controllers") / "crds"
     for name in ("gitrepositories.yaml", "kustomizations.yaml"):
         manifest: Any = yaml.safe_load((folder / name).read_bytes())
+        metadata = manifest["metadata"]
+        metadata["labels"] = {**(metadata.get("labels") or {}), **LABELS}
         yield manifest
 
 

@@ -22,7 +22,7 @@ def _penstock(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedP
 
 @pytest.mark.parametrize(("name", "text"), VERBS, ids=[name for name, _ in VERBS])
 def test_the_table_of_verbs_says_what_each_verb_says_of_itself(name: str, text: str) -> None:
-    command = importlib.import_module(f"penstock.cli.{name}").command
+    command = importlib.import_module(f"penstock.cli.{name.replace('-', '_')}").command
     assert isinstance(command, click.Command)
     assert command.name == name
     assert (command.help or "").strip().splitlines()[0]
