@@ -38,10 +38,10 @@ def given(path: Path | None, name: str) -> Any:
     "build-ks",
     epilog="""\b
 Examples:
-  penstock build ks dev --path ./clusters/dev --env dev
-  penstock build ks dev --path ./clusters/dev --kustomization-file dev.yaml --dry-run     without a cluster
+  penstock build-ks dev --path ./clusters/dev --env dev
+  penstock build-ks dev --path ./clusters/dev --kustomization-file dev.yaml --dry-run     without a cluster
 \b
-Values of Secrets are masked.""",
+`penstock build ks dev ...` is the same. Values of Secrets are masked.""",
 )
 @click.argument("name")
 @clusters.options

@@ -22,9 +22,9 @@ _COLOURS = {"created": "green", "drifted": "yellow", "deleted": "red"}
     "diff-ks",
     epilog="""\b
 Examples:
-  penstock diff ks dev --path ./clusters/dev --env dev
+  penstock diff-ks dev --path ./clusters/dev --env dev
 \b
-Exit codes: 0 no difference; 1 they differ; above 1 an error. Values of Secrets are masked.""",
+`penstock diff ks dev ...` is the same. Exit codes: 0 no difference; 1 they differ; above 1 an error. Values of Secrets are masked.""",
 )
 @click.argument("name")
 @clusters.options
