@@ -24,7 +24,8 @@ _COLOURS = {"created": "green", "drifted": "yellow", "deleted": "red"}
 Examples:
   penstock diff-ks dev --path ./clusters/dev --env dev
 \b
-`penstock diff ks dev ...` is the same. Exit codes: 0 no difference; 1 they differ; above 1 an error. Values of Secrets are masked.""",
+`penstock diff ks dev ...` is the same. Values of Secrets are masked.
+Exit codes: 0 no difference; 1 they differ; above 1 an error.""",
 )
 @click.argument("name")
 @clusters.options
