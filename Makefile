@@ -9,7 +9,7 @@ WORKERS ?= 2
 FUZZ_SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo up test unit check fix bench docs reference parts lock clean fuzz crash render-sweep merge-sweep
+.PHONY: help install dev demo up test unit check fix bench docs reference parts lock clean fuzz crash faults flux-judge render-sweep merge-sweep
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -66,8 +66,15 @@ merge-sweep: dev ## Merge 10,000 random histories against the model
 crash: dev parts ## Kill the reconciler at every call of every scenario
 	PENSTOCK_CRASH=all $(PYTEST) -q -n $(WORKERS) tests/scenarios/test_crash_sweep.py
 
+faults: dev parts ## Put a thousand faults between the reconciler and its API server
+	PENSTOCK_FAULTS=1000 $(PYTEST) -q -n $(WORKERS) tests/contract/sync/test_faults.py
+
 reference: dev ## Write the pages that are made from the code: flags, fields, codes, metrics, man page
 	$(BIN)/python -m tools.reference
+
+flux-judge: dev parts ## Let real Flux controllers judge that a cluster changes hands without a trace
+	$(BIN)/python tools/parts/build.py kustomize-controller source-controller
+	PENSTOCK_JUDGE=flux $(PYTEST) -q tests/judge
 
 docs: dev ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

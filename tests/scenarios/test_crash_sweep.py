@@ -233,10 +233,9 @@ class Story:
         return {entry["id"] for entry in found.get("entries") or ()}
 
     async def _check_after_death(self) -> None:
-        for id, owner in (await self._owned()).items():
-            if id.split("_")[1] in self.scenario.left:
-                continue
-            assert id in await self._inventory(owner), f"I1: {id} of {owner} is in no inventory"
+        for entry, owner in (await self._owned()).items():
+            if entry.split("_")[1] not in self.scenario.left:
+                assert entry in await self._inventory(owner), f"I1: {entry} of {owner} is in no inventory"
         await self._check_foreign()
 
     async def _check_foreign(self) -> None:
@@ -245,7 +244,8 @@ class Story:
 
     async def _check_at_rest(self) -> None:
         await self._check_foreign()
-        owned = {id: owner for id, owner in (await self._owned()).items() if id.split("_")[1] not in self.scenario.left}
+        left = self.scenario.left
+        owned = {entry: owner for entry, owner in (await self._owned()).items() if entry.split("_")[1] not in left}
         if self.scenario.deleted:
             assert owned == {}, "I3: nothing is left of a deleted app"
             return
@@ -277,8 +277,8 @@ class Story:
             for item in (await world.cluster.list(resource, label_selector=mine)).items:
                 metadata = item["metadata"]
                 if not metadata.get("deletionTimestamp") and metadata["name"] != "neighbour":
-                    id = f"{metadata.get('namespace', '')}_{metadata['name']}_{group}_{kind}"
-                    found[id] = metadata["labels"][flux.OWNER_NAME]
+                    entry = f"{metadata.get('namespace', '')}_{metadata['name']}_{group}_{kind}"
+                    found[entry] = metadata["labels"][flux.OWNER_NAME]
         return found
 
 

@@ -4,6 +4,8 @@ and get Chromium and sshd.
 
 usage: build.py [PART ...]     exit 0: all are there; 3: no Go toolchain, so some are missing
 
+Parts that only some targets need (Flux's controllers) are built when they are named.
+
 Everything is fetched through the Go module proxy of this machine and checked against the go.sum beside each go.mod.
 Binaries land in the cache that penstock.adapters.parts reads, under a name with their version.
 """
@@ -28,13 +30,27 @@ PACKAGES = {
     "etcd": ("etcd", "go.etcd.io/etcd/server/v3"),
     "kube-apiserver": ("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     "gitea": ("gitea", "code.gitea.io/gitea"),
+    "kube-controller-manager": ("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    "kwok": ("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+    "kustomize-controller": ("flux", "github.com/fluxcd/kustomize-controller"),
+    "source-controller": ("flux", "github.com/fluxcd/source-controller"),
+}
+WHEN_NAMED = {"kube-controller-manager", "kwok", "kustomize-controller", "source-controller"}
+ABOUT_MINUTES = {
+    "kustomize": 0.5,
+    "etcd": 0.6,
+    "kube-apiserver": 4.5,
+    "gitea": 4.0,
+    "kube-controller-manager": 2.0,
+    "kwok": 1.0,
+    "kustomize-controller": 3.5,
+    "source-controller": 1.5,
 }
 DEBIAN = {"chromium": "chromium", "sshd": "openssh-server"}
-ABOUT_MINUTES = {"kustomize": 0.5, "etcd": 0.6, "kube-apiserver": 4.5, "gitea": 4.0}
 
 
 def main() -> int:
-    wanted = sys.argv[1:] or [*PACKAGES, *DEBIAN]
+    wanted = sys.argv[1:] or [*(name for name in PACKAGES if name not in WHEN_NAMED), *DEBIAN]
     for name in [each for each in wanted if each in DEBIAN]:
         wanted.remove(name)
         install(name)
@@ -49,6 +65,8 @@ def main() -> int:
         return 3
     for name in missing:
         build(name)
+        if PACKAGES[name][0] == "flux":
+            definitions(name)
     return 0
 
 
@@ -64,7 +82,7 @@ def build(name: str) -> None:
     flags = "-s -w"
     if name == "kustomize":
         flags += f" -X sigs.k8s.io/kustomize/api/provenance.version=v{version}"
-    elif name == "kube-apiserver":
+    elif name in ("kube-apiserver", "kube-controller-manager"):
         flags += f" -X k8s.io/component-base/version.gitVersion=v{version}"
     elif name == "gitea":
         command += ["-tags", "sqlite sqlite_unlock_notify"]
@@ -74,6 +92,16 @@ def build(name: str) -> None:
     with progress(f"build  {name:15} {version}, about {ABOUT_MINUTES[name]:g} min"):
         subprocess.run(command, cwd=HERE / module, env=environment, check=True)
     unfinished.rename(target)
+
+
+def definitions(name: str) -> None:
+    """Copy the CRDs that a controller of Flux's ships out of the module cache, beside the binaries."""
+    command = ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", f"github.com/fluxcd/{name}"]
+    module = subprocess.run(command, cwd=HERE / "flux", check=True, capture_output=True, text=True).stdout.strip()
+    folder = parts.cache_folder() / f"flux-crds-{parts.VERSIONS[name]}"
+    folder.mkdir(exist_ok=True)
+    for path in (Path(module) / "config" / "crd" / "bases").glob("*.yaml"):
+        (folder / path.name).write_bytes(path.read_bytes())
 
 
 def install(name: str) -> None:

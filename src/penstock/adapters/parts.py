@@ -15,6 +15,10 @@ VERSIONS = {
     "etcd": "3.7.3",
     "kustomize": "5.8.1",
     "gitea": "1.26.0",
+    "kube-controller-manager": "1.37.2",
+    "kwok": "0.8.0",
+    "kustomize-controller": "1.9.6",
+    "source-controller": "1.9.6",
 }
 """The version that is built when none is on the machine; tools/parts/*/go.mod pin the same."""
 

@@ -25,6 +25,10 @@ Fields = Mapping[str, Any]
 _IDENTITY = frozenset({"apiVersion", "kind"})
 _NAMING = frozenset({"name", "namespace"})
 
+FLUX_EMPTY = frozenset({"f:resources", "f:strategy", "f:updateStrategy", "f:creationTimestamp", "f:status"})
+"""Structs of built-in kinds that Flux's apply holds although no file has them: Go writes them empty. None of them is atomic,
+so one that is held without anything in it was sent empty, and not sending it changes nothing in the object."""
+
 UNDONE_MANAGERS: tuple[tuple[str, str], ...] = (("kubectl", "Apply"), ("kubectl", "Update"), ("before-first-apply", "Update"))
 """Managers (by prefix, with their operation) whose fields are taken over and so removed when Git does not have them."""
 
@@ -73,7 +77,55 @@ def matches(desired: Mapping[str, Any], live: Mapping[str, Any], fields: Fields)
         wanted["metadata"] = metadata
     else:
         wanted.pop("metadata", None)
-    return _same_map(wanted, live, fields)
+    if _same_map(wanted, live, fields):
+        return True
+    return _built_in(desired) and _same_map(wanted, live, _without_empties(fields, wanted))
+
+
+def _built_in(manifest: Mapping[str, Any]) -> bool:
+    group = str(manifest.get("apiVersion") or "").rpartition("/")[0]
+    return "." not in group or group.endswith(".k8s.io")
+
+
+def _without_empties(fields: Fields, desired: Any) -> Fields:
+    """The set without what only Flux's way of writing put into it."""
+    kept = {}
+    for key, below in fields.items():
+        value = _at(desired, key, absent=True)
+        if value is None and key in FLUX_EMPTY and not below:
+            continue
+        kept[key] = _without_empties(below, value) if below else below
+    return kept
+
+
+def as_good_as(before: Fields | None, after: Fields | None, live: Any) -> bool:
+    """Whether two sets of fields of `live` differ only in fields that hold nothing: empty, zero, or absent.
+
+    Flux sends what Go makes of an object of a built-in kind: empty structs that are in no file ('resources: {}'), and
+    none of the empty values that are. Who holds these makes no difference to the object.
+    """
+    if before is None or after is None:
+        return False
+    for key in {*before, *after} - {"."}:
+        value = _at(live, key)
+        if key in before and key in after:
+            if not as_good_as(before[key], after[key], value):
+                return False
+        elif value and not (key in FLUX_EMPTY and not before.get(key)):
+            return False
+    return True
+
+
+def _at(value: Any, key: str, *, absent: bool = False) -> Any:
+    """The part of a value that one path element names; None when it is not there. `absent`: see `_keyed`."""
+    if key.startswith("f:"):
+        return value.get(key[2:]) if isinstance(value, Mapping) else None
+    if not isinstance(value, list):
+        return None
+    if key.startswith("k:"):
+        keys = _literal(key[2:])
+        return next((each for each in value if _keyed(each, keys, absent=absent)), None)
+    return _literal(key[2:]) if key.startswith("v:") else value
 
 
 def digest(live: Mapping[str, Any], fields: Fields) -> str:

@@ -213,7 +213,8 @@ class Executor:
         managed = metadata.get("managedFields")
         undo = ownership.to_undo(managed, self._manager, self._undone) and not marks.merged(wanted.manifest)
         known = self._view.objects.get(wanted.id)
-        ours = known is not None and not undo and known.fields == ownership.fields_of(managed, self._manager)
+        fields = ownership.fields_of(managed, self._manager)
+        ours = known is not None and not undo and ownership.as_good_as(known.fields, fields, shown)
         if known is not None and ours and not planning.differs(known.manifest, shown):
             self._view.verified[wanted.id] = planning.Verified(desired=wanted.digest, live=known.digest)
             self.done.add(wanted.id, "unchanged")

@@ -141,3 +141,39 @@ def all_fields(value):
 def test_what_was_just_applied_always_matches(spec):
     manifest = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}, "spec": {"always": 1, **spec}}
     assert ownership.matches(manifest, copy.deepcopy(manifest), {"f:spec": all_fields(manifest["spec"])})
+
+
+MAIN = 'k:{"name":"main"}'
+FLUX_HELD = {"f:spec": {"f:replicas": {}, "f:strategy": {}, "f:containers": {MAIN: {".": {}, "f:name": {}, "f:resources": {}}}}}
+
+
+def test_empty_structs_that_flux_wrote_do_not_count_in_built_in_kinds():
+    desired = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 1, "containers": [{"name": "main"}]}}
+    containers = [{"name": "main", "resources": {}}]
+    live = {"spec": {"replicas": 1, "strategy": {"type": "RollingUpdate"}, "containers": containers}}
+    assert ownership.matches(desired, live, FLUX_HELD)
+    assert not ownership.matches({**desired, "apiVersion": "example.com/v1"}, live, FLUX_HELD)
+
+
+def test_a_strategy_with_something_in_it_counts():
+    desired = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 1}}
+    live = {"spec": {"replicas": 1, "strategy": {"type": "Recreate"}}}
+    held = {"f:spec": {"f:replicas": {}, "f:strategy": {"f:type": {}}}}
+    assert not ownership.matches(desired, live, held)
+
+
+def test_sets_of_fields_are_as_good_as_each_other_when_what_differs_is_empty():
+    live = {"spec": {"args": [], "hostNetwork": False, "name": "x", "items": [{"name": "a", "value": ""}]}}
+    less = {"f:spec": {"f:name": {}, "f:items": {'k:{"name":"a"}': {".": {}, "f:name": {}}}}}
+    more = {
+        "f:spec": {
+            "f:name": {},
+            "f:args": {},
+            "f:hostNetwork": {},
+            "f:items": {'k:{"name":"a"}': {".": {}, "f:name": {}, "f:value": {}}},
+        }
+    }
+    assert ownership.as_good_as(less, more, live)
+    assert ownership.as_good_as(more, less, live)
+    assert not ownership.as_good_as(less, {"f:spec": {"f:items": less["f:spec"]["f:items"]}}, live)
+    assert not ownership.as_good_as(None, less, live)
