@@ -14,7 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ class Sandbox:
     repository_url: str
     kubeconfig: Path
     """One context for each environment, named after it."""
-    tokens: Mapping[str, str]
+    tokens: Mapping[str, str] = field(repr=False)
     """Login name -> token, also the password for Git."""
     options: Options
     """As they were settled."""

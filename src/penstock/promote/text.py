@@ -255,7 +255,8 @@ def _hides(data: bytes | None) -> bool:
         return False
     return (
         b"\0" in data[:8000]
-        or re.search(rb"^\s*[\"']?kind[\"']?:\s*[\"']?Secret\b|^\s*[\"']?sops[\"']?:|ENC\[", data, re.M) is not None
+        or re.search(rb"^\s*[\"']?(kind[\"']?:\s*[\"']?Secret\b|sops[\"']?:|secretGenerator[\"']?\s*:)|ENC\[", data, re.M)
+        is not None
     )
 
 

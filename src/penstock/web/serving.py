@@ -40,7 +40,7 @@ class WebPage:
     """Without a final slash."""
     sign_in_url: str = field(repr=False)
     """Carries the token: for the person who started it."""
-    poke: Callable[[], None]
+    poke: Callable[[], None] = field(repr=False)
     """Call it when something changed: whoever looks sees it at once and not within a second."""
 
 

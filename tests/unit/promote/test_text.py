@@ -84,6 +84,11 @@ def test_secrets_and_encrypted_files_are_named_and_not_shown() -> None:
         assert "holds secrets, not shown" in shown and "c3dvcmRmaXNo" not in shown
 
 
+def test_the_literals_of_a_generated_secret_are_not_shown() -> None:
+    assert text._hides(b"resources: []\nsecretGenerator:\n- name: login\n  literals: [password=swordfish]\n")
+    assert not text._hides(b"configMapGenerator:\n- name: settings\n")
+
+
 def test_the_state_of_a_text_changes_with_what_it_tells_and_not_with_the_time() -> None:
     def soaking(minutes: int) -> text.Proposal:
         one = gates.Verdict(gate="soak", state="waiting", text=f"soak {minutes} min of 30 min", who="time")
