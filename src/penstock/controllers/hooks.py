@@ -111,14 +111,14 @@ class Hooks:
 @asynccontextmanager
 async def serve(
     hooks: Hooks,
-    host: str = "127.0.0.1",
+    host: str | None = "127.0.0.1",
     port: int = 0,
     *,
     tls: ssl.SSLContext | None = None,
     seconds: float = REQUEST_SECONDS,
     largest_bytes: int = LARGEST_BODY_BYTES,
 ) -> AsyncIterator[str]:
-    """Serve the hooks until the block ends; gives the base URL."""
+    """Serve the hooks until the block ends, on one address or (None) all of them; gives the base URL."""
     from aiohttp import web
 
     at_once = asyncio.Semaphore(_AT_ONCE)
@@ -162,7 +162,7 @@ async def serve(
     listening = await loop.create_server(protocol, host, port, ssl=tls)
     try:
         shown = listening.sockets[0].getsockname()
-        yield f"http{'s' if tls else ''}://{host}:{shown[1]}"
+        yield f"http{'s' if tls else ''}://{host or '0.0.0.0'}:{shown[1]}"  # noqa: S104 - shown, not bound
     finally:
         listening.close()
         await server.shutdown(1.0)
