@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,11 +115,16 @@ class _LiveStage(_Stage):
         self.live.update(self._picture())
 
     def _line(self, step: demo.Step) -> Any:
+        """Time, mark, words; what does not fit goes on below the words."""
+        from rich.table import Table
         from rich.text import Text
 
-        line = Text(f"{step.seconds:6.1f}s  ", style="dim")
-        line.append(f"{_MARKS[step.kind]} ", style=_COLOURS[step.kind])
-        line.append(step.text, style="default not dim")
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_column(no_wrap=True)
+        line.add_column(no_wrap=True)
+        line.add_column()
+        seconds = Text(f"{step.seconds:6.1f}s ", style="dim")
+        line.add_row(seconds, Text(_MARKS[step.kind], style=_COLOURS[step.kind]), Text(step.text))
         return line
 
     def _picture(self) -> Any:
@@ -157,18 +163,25 @@ def _closing(rows: Sequence[demo.Row], folder: Path, story: Any) -> None:
         (row.environment, row.commit, row.live, row.image, row.checkout_timeout, row.replicas, row.new_checkout, row.host)
         for row in rows
     ]
-    widths = [max(len(line[column]) for line in [headers, *table]) for column in range(len(headers))]
     click.echo()
-    for number, line in enumerate([headers, *table]):
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+    for number, text in enumerate(_table([headers, *table])):
         click.secho(text, bold=number == 0)
     last = rows[-1].environment
-    click.echo(
-        f'\n"{story.SUBJECT}" went through {len(rows)} environments; replicas, flag and host stayed as they are in each.\n'
-    )
+    ending = f'"{story.SUBJECT}" went through {len(rows)} environments; replicas, flag and host stayed as they are in each.'
+    width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 1000
+    click.echo("\n" + "\n".join(textwrap.wrap(ending, width)) + "\n")
     prefix = "penstock" if shutil.which("penstock") else ".venv/bin/penstock"
     state = "" if folder.as_posix() == ".penstock/sandbox" else f" --state {folder}"
     click.echo("go on with:")
     click.echo(f"  {prefix} up{state}" + ("" if state else "      (or make up)"))
     click.echo(f"  git clone $(cat {folder}/clone-url) fleet      while it is up")
     click.echo(f"  kubectl --kubeconfig {folder}/kubeconfig --context {last} get deploy")
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Aligned lines. On a narrow terminal without the commits, which are one and the same at the end."""
+    total = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 1000
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    shown = [column for column in range(len(widths)) if column != 1 or sum(widths) + 2 * (len(widths) - 1) <= total]
+    shown = [column for column in shown if column != 2 or sum(widths[one] + 2 for one in shown) - 2 <= total]
+    return ["  ".join(row[column].ljust(widths[column]) for column in shown).rstrip() for row in rows]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +30,9 @@ fleet_option = click.option(
     help="The fleet file.  [default: of the sandbox started here or above, else fleet.yaml here or above]",
 )
 output_option = options.output_option
+
+_NARROWEST = 10
+"""Columns are not made narrower than this for a small terminal."""
 
 _MARKS = {"live": "✔", "moving": "◐", "person": "●", "failing": "✖", "unknown": "?", "absent": "·", "bypass": "!"}
 _PLAIN = {"live": "ok", "moving": "..", "person": "->", "failing": "XX", "unknown": "??", "absent": "- ", "bypass": "!!"}
@@ -113,16 +118,36 @@ def compact(duration: timedelta) -> str:
 
 
 def columns(rows: list[list[str]], gap: int = 2) -> list[str]:
-    """Rows as lines with aligned columns; colours do not count."""
+    """Rows as lines with aligned columns; colours do not count. On a terminal, what is too wide for it is wrapped in its cell."""
     widths = [
         max((visible(row[index]) for row in rows if index < len(row)), default=0)
         for index in range(max(map(len, rows), default=0))
     ]
+    if sys.stdout.isatty():
+        widths = _fitted(widths, shutil.get_terminal_size((120, 24)).columns, gap)
     lines = []
     for row in rows:
-        cells = [cell + " " * (widths[index] - visible(cell) + gap) for index, cell in enumerate(row)]
-        lines.append("".join(cells).rstrip())
+        cells = [_folded(cell, widths[index]) for index, cell in enumerate(row)]
+        for number in range(max(map(len, cells), default=1)):
+            parts = [cell[number] if number < len(cell) else "" for cell in cells]
+            padded = [part + " " * (widths[index] - visible(part) + gap) for index, part in enumerate(parts)]
+            lines.append("".join(padded).rstrip())
     return lines
+
+
+def _fitted(widths: list[int], total: int, gap: int) -> list[int]:
+    """Widths that fit, taken from the widest first; none below what a word needs."""
+    fitted = list(widths)
+    while sum(fitted) + gap * (len(fitted) - 1) > total and max(fitted) > _NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _folded(cell: str, width: int) -> list[str]:
+    """The lines of a cell. One that is folded loses its colours: they would not end where a line does."""
+    if visible(cell) <= width:
+        return [cell]
+    return textwrap.wrap(click.unstyle(cell), max(1, width), break_on_hyphens=False) or [""]
 
 
 def visible(text: str) -> int:

@@ -23,7 +23,13 @@ def reads(context: click.Context, parameter: click.Parameter, folder: Any) -> An
 
 
 repository_option = click.option(
-    "-C", "--repository", "folder", type=click.Path(path_type=Path), default=Path(), help="The repository.", callback=reads
+    "-C",
+    "--repository",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="The repository.",
+    callback=reads,
 )
 
 

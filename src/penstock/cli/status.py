@@ -13,6 +13,9 @@ from penstock.cli import fleets
 if TYPE_CHECKING:
     from penstock.app import status as statuses
 
+_GAP = 2
+_NARROWEST, _ROOMY = 21, 24
+
 
 @click.command(
     "status",
@@ -42,23 +45,30 @@ def show(found: statuses.Status) -> None:
         f'"{fleets.plain(head.subject)}" ({fleets.plain(head.author)}, {fleets.ago(head.when, found.now)} ago)\n'
     )
     names = [str(name) for name in found.environments]
-    width = _cell_width(len(names))
+    label = max((len(_label(row.unit)) for row in found.rows), default=3)
+    width = _cell_width(len(names), label)
     rows: list[list[str]] = [["APP", *(name.upper() for name in names)]]
     for row in found.rows:
         cells = [_cell(cell, found, width) for cell in row.cells]
         for number in range(max((len(cell) for cell in cells), default=0)):
-            label = ("environment" if row.unit.startswith("_") else row.unit) if number == 0 else ""
-            rows.append([label, *(cell[number] if number < len(cell) else "" for cell in cells)])
-    for line in fleets.columns(rows, gap=3):
+            texts = [cell[number] if number < len(cell) else "" for cell in cells]
+            label_text = _label(row.unit) if number == 0 else ""
+            rows += [[label_text, *texts]]
+    for line in fleets.columns(rows, gap=_GAP):
         click.echo(line)
     for problem in found.problems:
         click.echo(fleets.paint(f"! {fleets.plain(problem)}", "red"))
     click.echo("\n" + _legend(found))
 
 
-def _cell_width(count: int) -> int:
+def _label(unit: str) -> str:
+    return "environment" if unit.startswith("_") else unit
+
+
+def _cell_width(count: int, label: int) -> int:
+    """As wide as the terminal lets a cell be, and not narrower than a mark, a commit and a word need."""
     total = shutil.get_terminal_size((120, 24)).columns
-    return max(24, (total - 14) // max(1, count) - 3)
+    return max(_NARROWEST, (total - max(3, label)) // max(1, count) - _GAP)
 
 
 def _cell(cell: statuses.Cell, found: statuses.Status, width: int) -> list[str]:
@@ -68,7 +78,9 @@ def _cell(cell: statuses.Cell, found: statuses.Status, width: int) -> list[str]:
     sign, commit = fleets.mark(cell.state), (cell.commit or "")[:7] or "       "
     pending = cell.pending
     since = fleets.ago(cell.since, found.now)
-    first = f"{sign} {commit}  {cell.health}" + (f" {since}" if since and cell.health == "healthy" else "")
+    first = f"{sign} {commit}{' ' if width < _ROOMY else '  '}{cell.health}" + (
+        f" {since}" if since and cell.health == "healthy" else ""
+    )
     lines = [first]
     if cell.state in ("failing", "unknown") or (cell.problem and pending is None):
         lines += [f"   {part}" for part in _wrapped(fleets.plain(cell.problem), width - 3)[:3]]

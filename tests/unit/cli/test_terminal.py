@@ -19,7 +19,7 @@ from tools.reference import commands
 
 from penstock import cli
 from penstock.app import init
-from penstock.cli import completing, showing
+from penstock.cli import completing, fleets, showing
 from penstock.model import errors
 
 VERBS = commands.verbs()
@@ -187,6 +187,21 @@ def test_colours_are_for_terminals_and_not_where_nobody_wants_them(broken: Path)
     assert "\x1b[" not in on_a_terminal("check", cwd=broken, TERM="dumb")
     assert "\x1b[" not in penstock("check", cwd=broken).stdout
     assert "\x1b[" not in on_a_terminal("log", "nowhere", cwd=broken, NO_COLOR="1")
+
+
+# Width
+
+
+def test_a_table_fits_the_terminal_and_is_not_cut_for_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [["NAME", "REASON", "MESSAGE"], ["web", "Progressing", "one two three four five six seven eight nine ten " * 3]]
+    piped = fleets.columns(rows)
+    assert len(piped) == 2
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = fleets.columns(rows)
+    assert max(map(len, shown)) <= 40
+    assert all(line.startswith("                   ") for line in shown[2:]), "what goes on stands below its column"
+    assert " ".join(" ".join(shown).split()).count("seven") == 3
 
 
 # Bugs
