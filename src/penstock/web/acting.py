@@ -7,6 +7,7 @@ made by Penstock with the person's name in it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -84,6 +85,8 @@ class Acting:
     site: pages.Pages
     deeds: Deeds
     hands: Hands
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Looking and acting are one step: of two who press at the same time, the second sees what the first did."""
 
     async def approve(self, request: web.Request) -> web.StreamResponse:
         return await self._review(request, "approved", "approved")
@@ -224,7 +227,8 @@ class Acting:
     async def _done(self, request: web.Request, back: str, act: Callable[[], Awaitable[str]]) -> web.StreamResponse:
         """Do it, and show where it led; or say why it was not done."""
         try:
-            where = await act()
+            async with self._turn:
+                where = await act()
         except errors.PenstockError as error:
             return await self.site.refused(request, status_of(error), "Not recorded", error.what, error.hint, back)
         self.site.poke()

@@ -7,14 +7,16 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import browsing
+import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 from web_served import TOKEN
 
 from penstock.adapters import kube
-from penstock.app import lookout, sandbox
+from penstock.app import fleet, lookout, sandbox
 from penstock.app.world import World
 from penstock.model.values import EnvName
 from penstock.ports.cluster import Cluster
@@ -278,3 +280,44 @@ async def test_a_conflict_is_settled_by_clicks_for_the_values_that_were_shown(ch
         await tab.locator(".path > li").nth(1).get_by_role("link", name="PR #").click()
         after = tab.locator("tr", has_text="data.checkout_timeout").locator("td.after")
         await expect(after).to_contain_text("20s", timeout=PATIENCE_MS)
+
+
+async def test_a_page_that_is_down_holds_nothing_up(whole: browsing.Whole) -> None:
+    world = whole.running.world
+    async with serving.serve(world, port=0, token=TOKEN) as page:
+        assert "web" in await _text(page, "/")
+    # That page is gone; one of a fleet whose facts cannot be had at all is as good as gone.
+    broken = dataclasses.replace(world, clusters={})
+    async with serving.serve(broken, port=0, token=TOKEN):
+        await whole.push(IMAGE, SUBJECT)
+        async with asyncio.timeout(PATIENCE_MS / 1000):
+            while not await _pulls_to_staging(whole):  # noqa: ASYNC110 - sync and promotion make it come true
+                await asyncio.sleep(0.1)
+    assert await _image(world.clusters[EnvName("dev")]) == "9.9.9"
+
+
+async def test_a_sandbox_asks_no_cluster_of_the_person_who_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    async with silent_cluster(asked) as address:
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": address}} for name in ENVIRONMENTS],
+            "users": [{"name": "me", "user": {"token": "mine"}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": "me"}} for name in ENVIRONMENTS],
+            "current-context": "dev",
+        }
+        path = tmp_path / "home" / ".kube" / "config"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(config))
+        monkeypatch.setenv("KUBECONFIG", str(path))
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        async with (
+            fleet.sandbox(tmp_path / "state", sandbox.Options(rollout_seconds=0.2)) as running,
+            serving.serve(running.world, port=0, token=TOKEN) as page,
+            asyncio.timeout(PATIENCE_MS / 1000),
+        ):
+            while "healthy" not in await _text(page, "/"):  # noqa: ASYNC110 - sync makes it come true
+                await asyncio.sleep(0.2)
+    assert asked == []
