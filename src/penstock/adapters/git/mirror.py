@@ -4,8 +4,7 @@ What holds at all times, crash included:
 - refs under refs/heads, refs/tags and refs/notes are what the remote had at the last fetch that finished; a failed fetch
   changes none of them (git moves refs only after all objects arrived and passed fsck);
 - the old tip of a branch that was rewritten or deleted stays under refs/penstock/keep, for rollback and audit;
-- a push moves a ref only from the commit its caller saw, and what happened is read from the remote's ref, never from the
-  words of an error: a push whose answer was lost counts as done exactly when the ref says so.
+- a push moves a ref only from the commit its caller saw (see `pushing`);
 - the remote's content is never checked out, and nothing of the remote's choosing (URL, hook, filter, submodule) runs.
 """
 
@@ -24,29 +23,19 @@ from types import MappingProxyType
 
 import pygit2
 
-from penstock.adapters.git import command, exclusive, writing
+from penstock.adapters.git import command, exclusive, pushing
 from penstock.adapters.git.address import parse_address
 from penstock.adapters.git.credentials import Credentials
-from penstock.adapters.git.reading import Reader
+from penstock.adapters.git.pushing import Writer
 from penstock.adapters.git.text import plain
-from penstock.model.errors import RaceError, RefusedError, RemoteError, TransientError
+from penstock.model.errors import RefusedError, TransientError
 from penstock.model.values import CommitId
-from penstock.ports.repo import Signature
 
 CredentialSource = Credentials | Callable[[], Awaitable[Credentials | None]] | None
 """Fixed credentials, or a function that gives those of the moment (App tokens expire)."""
 
-_CONTENDED = re.compile(
-    r"cannot lock ref|failed to (update|lock)|incorrect old value|stale info|fetch first|non-fast-forward", re.I
-)
-"""Refusals that only say somebody else is at it. They never decide what happened, only that trying again makes sense."""
-
-Outcome = command.Finished | TransientError
-"""What became of a push as far as its process knew."""
-
 _WATCHED = ("refs/heads/", "refs/tags/", "refs/notes/")
 _KEEP = "refs/penstock/keep/"
-_NOTE_TRIES = 10
 _COMPARED = 50
 _CROWD = 1000
 _CHECK_EVERY_SECONDS = 3600.0
@@ -62,7 +51,7 @@ class Rewrite:
     new: CommitId | None
 
 
-class Mirror(Reader):
+class Mirror(Writer):
     """One remote, mirrored in one bare repository; one task at a time fetches or pushes, reading needs no lock.
 
     `branches` (short names) and `refs` (full ones) limit what is fetched to these, and with `history=False` to their tips:
@@ -87,13 +76,12 @@ class Mirror(Reader):
     ) -> None:
         self.address = parse_address(url, allow_local=allow_local)
         self._credentials = credentials if credentials is not None else self.address.credentials
-        self._only = (*(_branch_ref(name) for name in branches), *(_full_ref(name) for name in refs))
+        self._only = (*(pushing.branch_ref(name) for name in branches), *(_full_ref(name) for name in refs))
         self._history = history or not self._only
         self._timeout = timeout
         self._largest_bytes = largest_bytes
         self._folder = folder
         self._lock = asyncio.Lock()
-        self._held: Credentials | None = None
         self._downloads = 0
         self._next_check = 0.0
         self._crowded = False
@@ -170,38 +158,6 @@ class Mirror(Reader):
         match = re.search(rb"^ref: refs/heads/(\S+)\tHEAD$", finished.stdout, re.MULTILINE)
         return match[1].decode("utf-8", "surrogateescape") if match else None
 
-    def write_commit(
-        self,
-        parents: Iterable[CommitId],
-        changes: Mapping[str, bytes | None],
-        *,
-        message: str,
-        author: Signature,
-        executable: Iterable[str] = (),
-    ) -> CommitId:
-        written = writing.write_commit(self._store, parents, changes, message=message, author=author, executable=executable)
-        return CommitId(written)
-
-    async def push(self, branch: str, commit: CommitId | None, *, expect: CommitId | None) -> None:
-        async with self._turn():
-            await self._push(_branch_ref(branch), commit, expect)
-
-    async def add_note(self, ref: str, commit: CommitId, text: str) -> None:
-        name = _note_ref(ref)
-        async with self._turn():
-            for attempt in range(_NOTE_TRIES):
-                tip = self._reference(name)
-                written = self._write_note(name, tip, commit, text)
-                if written is None:
-                    return
-                try:
-                    await self._push(name, written, tip)
-                    return
-                except RaceError:
-                    if attempt == _NOTE_TRIES - 1:
-                        raise
-                    await self._download_ref(name)
-
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """One task of one process at a time fetches into, or pushes from, this folder."""
@@ -244,74 +200,6 @@ class Mirror(Reader):
             with suppress(TransientError):
                 await self._git_run("-c", "gc.auto=2000", "gc", "--auto", "--quiet", seconds=_TIDY_SECONDS)
 
-    async def _push(self, name: str, commit: CommitId | None, expect: CommitId | None) -> None:
-        if commit is not None:
-            self._commit(commit)
-        lease = f"--force-with-lease={name}:{expect or ''}"
-        spec = f"{commit or ''}:{name}"
-        arguments = ("push", "--porcelain", "--no-verify", "--no-follow-tags", lease, "--end-of-options", self.url, spec)
-        outcome: Outcome
-        try:
-            outcome = await self._git_run(*arguments)
-        except TransientError as error:
-            outcome = error
-        if isinstance(outcome, TransientError) or outcome.code != 0:
-            await self._settle(name, commit, expect, outcome)
-        self._move(name, commit)
-
-    async def _settle(self, name: str, commit: CommitId | None, expect: CommitId | None, outcome: Outcome) -> None:
-        """Decide by the remote's ref what a push that did not say yes has done; returns when it is done after all."""
-        failure = outcome if isinstance(outcome, TransientError) else self._push_failure(name, outcome)
-        if isinstance(failure, RefusedError) and failure.code != "PushRefused":
-            raise failure  # not let in, so nothing was asked of the ref
-        now = (await self._remote_refs([name])).get(name)
-        if now == commit:
-            return
-        if now == expect:
-            raise failure
-        if now is None or now in self._git:
-            self._move(name, now)
-        raise RaceError(f"{_short(name)} was moved by somebody else: it is {now[:12] if now else 'gone'} now", code="RefMoved")
-
-    def _push_failure(self, name: str, finished: command.Finished) -> RemoteError:
-        """What to raise if the ref turns out not to have moved at all."""
-        told = re.search(rb"^!\t\S*\t\[([^\]]*)\](?: \((.*)\))?$", finished.stdout, re.MULTILINE)
-        if told is None:
-            return command.classify(finished, f"pushing {_short(name)}", self._held)
-        said = re.findall(r"^remote: ?(.*?)\s*$", finished.stderr, re.MULTILINE)
-        said.append((told[2] or told[1]).decode("utf-8", "replace"))
-        why = plain("; ".join(line for line in said if line), secrets=self._held.secrets() if self._held else ())
-        if _CONTENDED.search(why):
-            return RaceError(f"{_short(name)} is being moved by somebody else: {why}", code="RefMoved")
-        if told[1] == b"remote failure":
-            return TransientError(f"pushing {_short(name)}: {why}", code="GitFailed")
-        return RefusedError(
-            f"the server refused the push of {_short(name)}: {why}", "ask who protects this branch", code="PushRefused"
-        )
-
-    def _move(self, name: str, commit: CommitId | None) -> None:
-        """Note in the mirror where the remote's ref is known to be."""
-        if commit is not None:
-            self._git.references.create(name, pygit2.Oid(hex=commit), force=True)
-        elif name in self._git.references:
-            self._git.references.delete(name)
-
-    def _write_note(self, name: str, tip: CommitId | None, commit: CommitId, text: str) -> CommitId | None:
-        """A commit on top of the notes at `tip` that holds the text; None when it says so already. The ref stays."""
-        self._commit(commit)
-        if self.note(name.removeprefix("refs/notes/"), commit) == text:
-            return None
-        draft = "refs/notes/penstock-draft"  # libgit2 writes notes only to a ref; this one never leaves the mirror
-        if tip is not None:
-            self._git.references.create(draft, pygit2.Oid(hex=tip), force=True)
-        author = pygit2.Signature("penstock", "penstock@localhost")
-        try:
-            self._git.create_note(text, author, author, commit, draft, True)
-            return CommitId(str(self._git.references[draft].target))
-        finally:
-            if draft in self._git.references:
-                self._git.references.delete(draft)
-
     @contextmanager
     def _out_of_the_way(self, remote: Mapping[str, CommitId]) -> Iterator[None]:
         """Deleted refs that share a path with new ones (a became a/b) are gone before git locks the new ones.
@@ -351,12 +239,6 @@ class Mirror(Reader):
             return (self._folder / "shallow").read_bytes()
         except FileNotFoundError:
             return b""
-
-    async def _download_ref(self, name: str) -> None:
-        if (await self._remote_refs([name])).get(name) is None:
-            self._move(name, None)
-        else:
-            await self._download([f"+{name}:{name}"])
 
     async def _remote_refs(self, names: Iterable[str] = ()) -> dict[str, CommitId]:
         """The remote's refs we mirror (or just those named), without objects being moved."""
@@ -433,7 +315,7 @@ class Mirror(Reader):
                 continue
             if not self._in_a_branch(old, now):
                 self._git.references.create(f"{_KEEP}{old}", pygit2.Oid(hex=old), force=True)
-            found.append(Rewrite(branch=_short(name), old=old, new=new))
+            found.append(Rewrite(branch=pushing.short_name(name), old=old, new=new))
         return tuple(found)
 
     def _in_a_branch(self, commit: CommitId, heads: Mapping[str, CommitId]) -> bool:
@@ -470,23 +352,7 @@ def _above(name: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(3, len(parts))]
 
 
-def _branch_ref(name: str) -> str:
-    if name.startswith("-") or not pygit2.reference_is_valid_name(f"refs/heads/{name}"):
-        raise RefusedError(f"{plain(name)!r} is not a branch name", code="InvalidRef")
-    return f"refs/heads/{name}"
-
-
 def _full_ref(name: str) -> str:
     if not name.startswith("refs/") or not pygit2.reference_is_valid_name(name):
         raise RefusedError(f"{plain(name)!r} is not the full name of a ref", code="InvalidRef")
     return name
-
-
-def _note_ref(ref: str) -> str:
-    if not pygit2.reference_is_valid_name(f"refs/notes/{ref}"):
-        raise RefusedError(f"{plain(ref)!r} is not a notes ref", code="InvalidRef")
-    return f"refs/notes/{ref}"
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("refs/heads/")
