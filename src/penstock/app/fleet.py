@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from penstock.controllers.hooks import Hooks
     from penstock.controllers.manager import Manager
     from penstock.controllers.manager import Options as ManagerOptions
+    from penstock.controllers.notifying import Count
     from penstock.controllers.promotion import Controller
 
 
@@ -36,6 +37,8 @@ class Running:
     managers: Mapping[EnvName, Manager]
     """Sync of each environment."""
     promotion: Controller | None
+    told: Callable[[], Mapping[str, Count]] = dict
+    """What became of notifications, by target."""
 
     def pushed(self) -> None:
         """Something moved in the repository: everybody looks now instead of at the next interval."""
@@ -88,15 +91,15 @@ async def running(
     now = Running(managers=managers, promotion=controller)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(_webhooks(world, hooks, now))
-        last = await stack.enter_async_context(observing.observing(world, controller)) if controller else None
+        watching = await stack.enter_async_context(observing.observing(world, controller)) if controller else None
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [group.create_task(manager.run(), name=f"sync {name}") for name, manager in managers.items()]
         promoting = group.create_task(controller.run(), name="promotion") if controller else None
         try:
-            yield now
+            yield replace(now, told=watching.told) if watching else now
         finally:
-            if promoting is not None and last is not None:
-                await last()
+            if promoting is not None and watching is not None:
+                await watching.last()
                 promoting.cancel()
             for manager in managers.values():
                 manager.stop()

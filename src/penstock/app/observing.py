@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.app import notifications, tracing
 
 if TYPE_CHECKING:
     from penstock.app.world import World
+    from penstock.controllers.notifying import Count
     from penstock.controllers.promotion import Controller, Report
 
 
@@ -24,15 +26,23 @@ _LAST_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
 
 
-@contextlib.asynccontextmanager
-async def observing(world: World, controller: Controller) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Watch a controller's reports until the block ends; what is under way then is given up.
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What watches a controller."""
 
-    Yields what to await before the controller is stopped: where traces are told, one more look, so that the stage that ended
-    last is told too.
-    """
+    last: Callable[[], Awaitable[None]]
+    """To be awaited before the controller is stopped: where traces are told, one more look, so that the stage that ended
+    last is told too."""
+    told: Callable[[], Mapping[str, Count]]
+    """What became of messages, by target."""
+
+
+@contextlib.asynccontextmanager
+async def observing(world: World, controller: Controller) -> AsyncIterator[Watching]:
+    """Watch a controller's reports until the block ends; what is under way then is given up."""
     async with contextlib.AsyncExitStack() as stack:
-        found: list[_Observer] = [await stack.enter_async_context(notifications.notifier(world, controller))]
+        notifier = await stack.enter_async_context(notifications.notifier(world, controller))
+        found: list[_Observer] = [notifier]
         if (stages := stack.enter_context(tracing.stages(world, controller))) is not None:
             found.append(stages)
 
@@ -57,7 +67,7 @@ async def observing(world: World, controller: Controller) -> AsyncIterator[Calla
                         await asyncio.sleep(_LOOK_SECONDS)
 
         try:
-            yield last
+            yield Watching(last, notifier.counts)
         finally:
             for task in tasks:
                 task.cancel()

@@ -270,6 +270,7 @@ async def _fleet(path: Path, options: Options, sync: bool, promote: bool, flags:
         contextlib.AsyncExitStack() as stack,
     ):
         exposition.managers = {str(name): manager for name, manager in running.managers.items()}
+        exposition.told = running.told
         watched = endpoints.Watched(
             collectors=(exposition,),
             stuck=lambda: [f"{name}: {what}" for name, each in running.managers.items() for what in each.stuck()],

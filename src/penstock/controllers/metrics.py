@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -45,6 +45,10 @@ NAMES: Final[dict[str, tuple[str, str]]] = {
     "penstock_reconcile_failures_total": ("counter", "Passes that ended in an error of ours or of the API server."),
     "penstock_drifts_total": ("counter", "Changes of our objects by others, as they were seen."),
     "penstock_events_dropped_total": ("counter", "Kubernetes events that could not be sent."),
+    "penstock_notifications_sent_total": ("counter", "Messages that arrived, by target."),
+    "penstock_notifications_failed_total": ("counter", "Attempts to send a message that failed, by target."),
+    "penstock_notifications_dropped_total": ("counter", "Messages given up or pushed out of a full queue, by target."),
+    "penstock_notifications_waiting": ("gauge", "Messages in the queue of a target."),
     "penstock_cluster_up": ("gauge", "Whether the cluster answers."),
     "penstock_build_info": ("gauge", "The version, in a label; always 1."),
 }
@@ -131,6 +135,19 @@ class Observed(Protocol):
     def working(self) -> Iterator[Working]: ...
 
 
+class Told(Protocol):
+    """What became of the messages to one target."""
+
+    @property
+    def sent(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+
+
 class Exposition(Collector):
     """The families of a process. `managers`: by cluster; the only one of a pod is called '' and gets no label."""
 
@@ -138,6 +155,8 @@ class Exposition(Collector):
         self.managers: dict[str, Observed] = {}
         self.leading: dict[str, bool] = {}
         """By lease."""
+        self.told: Callable[[], Mapping[str, Told]] = dict
+        """Messages by target of notifications."""
 
     def describe(self) -> list[Metric]:
         # nothing is asked of a manager before it works
@@ -146,6 +165,23 @@ class Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         """All families, also those without a sample: an alert on absence must be able to tell."""
         yield from _Scrape(self.managers, self.leading).families()
+        yield from _of_notifications(self.told())
+
+
+def _of_notifications(told: Mapping[str, Told]) -> Iterator[Metric]:
+    sent, failed, dropped = (
+        CounterMetricFamily(*_about(f"penstock_notifications_{what}_total"), labels=["target"])
+        for what in ("sent", "failed", "dropped")
+    )
+    waiting = GaugeMetricFamily(*_about("penstock_notifications_waiting"), labels=["target"])
+    for name, one in sorted(told.items()):
+        # Of an address that stands in Git only the host: the path may be a secret all the same.
+        target = [name.split("/")[2] if name.startswith("https://") else name]
+        sent.add_metric(target, one.sent)
+        failed.add_metric(target, one.failed)
+        dropped.add_metric(target, one.dropped)
+        waiting.add_metric(target, one.waiting)
+    yield from (sent, failed, dropped, waiting)
 
 
 class _Scrape:

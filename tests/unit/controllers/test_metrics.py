@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from penstock.controllers import metrics
 from penstock.controllers.metrics import Exposition, Metrics, Working
+from penstock.controllers.notifying import Count
 
 KUSTOMIZATION = {
     "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
@@ -112,3 +113,19 @@ def test_a_deleted_object_leaves_no_series():
 def test_several_clusters_are_told_apart():
     families = scraped(dev=Manager(), prod=Manager())
     assert {dict(labels)["cluster"] for labels in samples(families, "penstock_drifts_total")} == {"dev", "prod"}
+
+
+def test_what_became_of_notifications_is_told_by_target_and_an_address_only_by_its_host():
+    exposition = Exposition()
+    exposition.told = lambda: {
+        "team": Count(sent=3, failed=2, dropped=1, waiting=4),
+        "https://hooks.example.com/canary": Count(sent=1),
+    }
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(exposition)
+    page = generate_latest(registry).decode()
+    assert 'penstock_notifications_sent_total{target="team"} 3.0' in page
+    assert 'penstock_notifications_dropped_total{target="team"} 1.0' in page
+    assert 'penstock_notifications_waiting{target="team"} 4.0' in page
+    assert 'target="hooks.example.com"' in page
+    assert "canary" not in page
