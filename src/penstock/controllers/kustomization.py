@@ -335,13 +335,18 @@ class _Pass:
         )
         found = [await site.base.resource(group, kind) for group, kind in kinds]
         await site.view.ensure(resource for resource in found if resource is not None)
-        return planning.plan(
+        plan = planning.plan(
             built.desired,
             self.inventory,
             site.view.objects if site.only_of is None else _only_of(site.only_of, site.view.objects, built),
             site.view.verified,
             drifting.parse(self.spec.raw.get("ignore")),
         )
+        if plan.before.size_bytes > inventories.LARGEST_BYTES:
+            # the server would refuse it only after objects were applied, and then nothing would remember them
+            what = f"the inventory of {len(plan.before)} objects is too big for one object of the API server"
+            raise FailedError(f"{what}: split the path between several Kustomizations", code=flux.RECONCILIATION_FAILED)
+        return plan
 
     # execute
 

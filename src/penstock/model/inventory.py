@@ -12,6 +12,9 @@ from typing import Any
 
 from penstock.model.resource import ResourceId
 
+LARGEST_BYTES = 1_300_000
+"""etcd takes requests of 1.5 MiB, and the rest of the object has to fit too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
@@ -37,6 +40,12 @@ class Inventory:
         """The entries with these ids (and the unreadable ones, which nobody can vouch for)."""
         wanted = set(ids)
         return Inventory({key: version for key, version in self.versions.items() if key in wanted}, self.unreadable)
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of a status it takes."""
+        read = sum(len(key.inventory_id.encode()) + len(version) for key, version in self.versions.items())
+        return read + sum(len(text.encode()) + len(version) for text, version in self.unreadable) + 16 * len(self)
 
     def manifest(self) -> dict[str, Any]:
         """The inventory as it stands in a status, sorted by id."""
