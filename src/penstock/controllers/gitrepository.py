@@ -20,6 +20,7 @@ from penstock.controllers import including, references, rewriting, specs, verify
 from penstock.controllers.artifacts import Storage, StorageError
 from penstock.controllers.composing import PartialTree, folder_in
 from penstock.controllers.git_spec import GitRepositorySpec, git_repository
+from penstock.controllers.git_status import GitStatus
 from penstock.controllers.ignoring import IgnoringTree
 from penstock.controllers.reporting import Events, Reporter
 from penstock.controllers.repositories import GitSource, Repositories
@@ -119,9 +120,7 @@ class _Pass:
         self.reporter = reporter
         self.key = specs.key(reporter.manifest)
         self.spec: GitRepositorySpec
-        self.was_failing = any(
-            reporter.conditions.is_true(each) for each in (flux.FETCH_FAILED, flux.INCLUDE_UNAVAILABLE, flux.STORAGE_FAILED)
-        )
+        self.says = GitStatus(reporter, about.events)
         self.secret: Mapping[str, bytes] = {}
         self.proxy: Mapping[str, bytes] = {}
 
@@ -134,7 +133,7 @@ class _Pass:
         try:
             self.spec = git_repository(self.reporter.manifest)
         except InputError as error:
-            await self._failed(flux.FETCH_FAILED, error.what, "InvalidSpec", stalled=True)
+            await self.says.failed(flux.FETCH_FAILED, error.what, "InvalidSpec", stalled=True)
             return self.reporter.manifest, None
         if self.spec.suspend:
             return self.reporter.manifest, None
@@ -143,25 +142,25 @@ class _Pass:
                 again = await self._advance()
         except IncludeUnavailableError as error:
             await self._restore()
-            await self._failed(flux.INCLUDE_UNAVAILABLE, error.what, error.code)
+            await self.says.failed(flux.INCLUDE_UNAVAILABLE, error.what, error.code)
             return self.reporter.manifest, min(DEPENDENCY_RETRY, self.spec.interval)
         except VerificationError as error:
             await self._restore()
-            await self._failed(flux.SOURCE_VERIFIED, error.what, error.code, stalled=error.stalled)
+            await self.says.failed(flux.SOURCE_VERIFIED, error.what, error.code, stalled=error.stalled)
         except StorageError as error:
             await self._restore()
-            await self._failed(flux.STORAGE_FAILED, error.what, error.code)
+            await self.says.failed(flux.STORAGE_FAILED, error.what, error.code)
         except rewriting.HeldError as error:
             await self._restore()
-            await self._failed(flux.HISTORY_REWRITTEN, error.what, "Held", stalled=True)
+            await self.says.failed(flux.HISTORY_REWRITTEN, error.what, "Held", stalled=True)
             return self.reporter.manifest, self.spec.interval
         except TimeoutError:
             await self._restore()
             what = f"no answer from the repository within {self.spec.raw.get('timeout', '60s')}"
-            await self._fetch_failed(TransientError(what, code="Timeout"))
+            await self.says.fetch_failed(self.spec, TransientError(what, code="Timeout"))
         except (RefusedError, TransientError, InputError) as caught:
             await self._restore()
-            await self._fetch_failed(caught)
+            await self.says.fetch_failed(self.spec, caught)
         else:
             return self.reporter.manifest, again or self.spec.interval
         return self.reporter.manifest, min(wait, self.spec.interval)
@@ -286,8 +285,8 @@ class _Pass:
         self, repo: GitSource, found: references.Found, included: list[_Included], rewritten: Rewritten | None
     ) -> None:
         known = self.announced
-        same_content = self._observed_content(included)
-        same = known.get("revision") == found.revision and not self._changed(same_content)
+        same_content = self.says.content(self.spec, [each.artifact for each in included])
+        same = known.get("revision") == found.revision and not self.says.changed(same_content)
         if same and await asyncio.to_thread(self._holds, known):
             held = self.about.sources.get(self.key, found.revision)
             if held is None or held.digest != known.get("digest"):
@@ -296,7 +295,7 @@ class _Pass:
             await self._at_rest(repo, found)
             return
         if not same:
-            await self._outdated(known, found.revision, included)
+            self.says.outdated(known, found.revision, included=bool(included))
         tree = await self._composed(repo, found, included)
         await self._store(repo, found, tree, same_content, rewritten)
 
@@ -315,11 +314,11 @@ class _Pass:
             self._tell_of(repo, rewritten)
         elif known.get("revision") != found.revision:
             self.reporter.unmark(flux.HISTORY_REWRITTEN)
-        self._succeeded(found.revision)
-        await self.reporter.write({**self._observed(), **content, "artifact": made.manifest()})
+        self.says.succeeded(found.revision)
+        await self.reporter.write({**self.says.observed(self.spec), **content, "artifact": made.manifest()})
         if known.get("digest") != made.digest:
             self._tell("NewArtifact", repo, found, made.digest)
-        elif self.was_failing:
+        elif self.says.was_failing:
             self._tell(flux.SUCCEEDED, repo, found, made.digest)
 
     def _tell(self, reason: str, repo: GitSource, found: references.Found, digest: str) -> None:
@@ -355,98 +354,16 @@ class _Pass:
         self.about.events.emit(self.reporter.manifest, "ArtifactVerificationFailed", what, error=True)
         return False
 
-    async def _outdated(self, known: Mapping[str, Any], revision: str, included: list[_Included]) -> None:
-        message, reason = f"new upstream revision '{revision}'", "NewRevision"
-        if known.get("revision") == revision and included:
-            message, reason = "included artifacts differ from last observed includes", "IncludeChange"
-        if known:
-            self.reporter.mark(flux.ARTIFACT_OUTDATED, "True", reason, message)
-        self.reporter.unmark(flux.STALLED)
-        self.reporter.mark(flux.RECONCILING, "True", flux.PROGRESSING, f"building artifact: {message}")
-        self.reporter.mark(flux.READY, "Unknown", flux.PROGRESSING, f"building artifact: {message}")
-
-    # what the object says
-
-    def _succeeded(self, revision: str) -> None:
-        message = f"stored artifact for revision '{revision}'"
-        gone = (flux.ARTIFACT_OUTDATED, flux.FETCH_FAILED, flux.STORAGE_FAILED, flux.INCLUDE_UNAVAILABLE)
-        self.reporter.unmark(*gone, flux.RECONCILING, flux.STALLED)
-        self.reporter.mark(flux.READY, "True", flux.SUCCEEDED, message)
-        self.reporter.mark(flux.ARTIFACT_IN_STORAGE, "True", flux.SUCCEEDED, message)
-
     async def _at_rest(self, repo: GitSource, found: references.Found) -> None:
         """The state at rest; nothing is written when it is already so."""
         held = self.reporter.conditions.get(flux.HISTORY_REWRITTEN)
         if held is not None and held.reason == "Held":
             self.reporter.unmark(flux.HISTORY_REWRITTEN)
-        self._succeeded(found.revision)
-        await self.reporter.write(self._observed())
+        self.says.succeeded(found.revision)
+        await self.reporter.write(self.says.observed(self.spec))
         _log.debug("%s/%s: artifact up-to-date with remote revision: '%s'", *self.key, found.revision)
-        if self.was_failing:
+        if self.says.was_failing:
             self._tell(flux.SUCCEEDED, repo, found, str(self.announced.get("digest")))
-
-    def _observed(self) -> dict[str, Any]:
-        observed: dict[str, Any] = {
-            "observedGeneration": self.reporter.generation,
-            "sourceVerificationMode": self.spec.verify_mode,
-        }
-        if token := specs.requested_at(self.reporter.manifest):
-            observed["lastHandledReconcileAt"] = token
-        return observed
-
-    def _observed_content(self, included: list[_Included]) -> dict[str, Any]:
-        """What the artifact was made with, beside the revision."""
-        raw = self.spec.raw
-        return {
-            "observedIgnore": self.spec.ignore,
-            "observedRecurseSubmodules": True if self.spec.recurse_submodules else None,
-            "observedInclude": raw.get("include") or None,
-            "observedSparseCheckout": raw.get("sparseCheckout") or None,
-            "includedArtifacts": [dict(each.artifact) for each in included] or None,
-        }
-
-    def _changed(self, content: Mapping[str, Any]) -> bool:
-        """Whether the artifact was made with something else; of included artifacts only what they hold counts."""
-        status = self.reporter.status
-
-        def held(artifacts: Any) -> list[object]:
-            return [(each.get("revision"), each.get("digest")) for each in artifacts or ()]
-
-        if held(content["includedArtifacts"]) != held(status.get("includedArtifacts")):
-            return True
-        return any(status.get(key) != value for key, value in content.items() if key != "includedArtifacts")
-
-    async def _fetch_failed(self, error: PenstockError) -> None:
-        reason = _REASONS.get(error.code, flux.GIT_FAILED)
-        message = error.what
-        if reason == flux.GIT_FAILED and not message.startswith("failed to"):
-            message = f"failed to checkout and determine revision: {message}"
-        missing = isinstance(error, RefusedError) and error.status == 404
-        stalled = reason in _STALLING and not (reason == flux.INVALID_PROVIDER and self.spec.secret)
-        await self._failed(flux.FETCH_FAILED, message, reason, stalled=stalled, told="SourceNotFound" if missing else "")
-
-    async def _failed(self, type: str, message: str, reason: str, *, stalled: bool = False, told: str = "") -> None:  # noqa: A002
-        """Say what failed. The artifact stays: whatever was announced keeps running."""
-        before = self.reporter.conditions.get(type)
-        changed = before is None or (before.reason, before.message) != (reason, message)
-        self.reporter.unmark(*(each for each in _FAILURES if each != type))
-        self.reporter.mark(type, "False" if type == flux.SOURCE_VERIFIED else "True", reason, message)
-        shown = "HistoryRewritten" if type == flux.HISTORY_REWRITTEN else reason
-        self.reporter.mark(flux.READY, "False", shown, message)
-        if stalled:
-            self.reporter.unmark(flux.RECONCILING)
-            self.reporter.mark(flux.STALLED, "True", shown, message)
-        else:
-            self.reporter.unmark(flux.STALLED)
-            self.reporter.mark(flux.RECONCILING, "True", flux.PROGRESSING_WITH_RETRY, message)
-        observed: dict[str, Any] = {}
-        if token := specs.requested_at(self.reporter.manifest):
-            observed["lastHandledReconcileAt"] = token
-        if stalled:
-            observed["observedGeneration"] = self.reporter.generation
-        await self.reporter.write(observed)
-        if changed:
-            self.about.events.emit(self.reporter.manifest, told or shown, message, error=True)
 
     async def _restore(self) -> None:
         """After a restart while Git does not answer: what was announced can be built from what is on the disk."""
@@ -464,20 +381,6 @@ class _Pass:
                 return
         if tree is not None:
             self.about.sources.put(self.key, Source(revision=revision, digest=digest, tree=tree))
-
-
-_FAILURES = (flux.FETCH_FAILED, flux.INCLUDE_UNAVAILABLE, flux.STORAGE_FAILED)
-_REASONS = {
-    reason: reason
-    for reason in (
-        flux.AUTHENTICATION_FAILED,
-        flux.URL_INVALID,
-        flux.FEATURE_DISABLED,
-        flux.INVALID_PROVIDER,
-        flux.EMPTY_REPOSITORY,
-    )
-} | {"InvalidURL": flux.URL_INVALID, "InvalidKey": flux.AUTHENTICATION_FAILED}
-_STALLING = {flux.URL_INVALID, flux.FEATURE_DISABLED, flux.INVALID_PROVIDER}
 
 
 def is_ready(manifest: Manifest) -> bool:
