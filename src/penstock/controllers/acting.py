@@ -6,6 +6,7 @@ cannot be read, is an error and not a call as ourselves.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 
 from penstock.apply.marks import Owner
@@ -51,8 +52,8 @@ class Sites:
         self._view = view
         self._remotes = remotes
         self._default = default_service_account
-        self._acting: dict[tuple[int, str], tuple[Cluster, Cluster]] = {}
-        """By connection and user; kept, because each knows which kinds are served."""
+        self._acting: weakref.WeakKeyDictionary[Cluster, dict[str, Cluster]] = weakref.WeakKeyDictionary()
+        """By connection and user; kept for as long as the connection, because each knows which kinds are served."""
 
     def account(self, spec: KustomizationSpec) -> str:
         """The name of the service account to act as; '' for ourselves."""
@@ -74,15 +75,14 @@ class Sites:
         return Site(base=base, cluster=self._as(base, user), view=view, only_of=owner, remote=remote)
 
     def _as(self, base: Cluster, user: str) -> Cluster:
-        known = self._acting.get((id(base), user))
-        if known is not None and known[0] is base:
-            return known[1]
+        known = self._acting.setdefault(base, {})
+        if user in known:
+            return known[user]
         acting_as = getattr(base, "acting_as", None)
         if acting_as is None:
             raise UnusableError(f"cannot act as '{user}' in {base.name}", final=True)
-        acting: Cluster = acting_as(user)
-        self._acting[(id(base), user)] = (base, acting)
-        return acting
+        known[user] = acting_as(user)
+        return known[user]
 
     async def account_exists(self, spec: KustomizationSpec, namespace: str) -> bool:
         """Whether the account to act as is there; asked before finalising, when its namespace may be going away."""

@@ -662,6 +662,8 @@ class _Pass:
         except UnusableError as error:
             if not (error.final or error.missing):
                 raise TransientError(error.what, code=flux.RECONCILIATION_FAILED) from None
+        except InputError as error:
+            raise TransientError(error.what, code=flux.RECONCILIATION_FAILED) from None
         left = "\n".join(str(each) for each in self.inventory)
         tell(f"unable to prune objects: \n{left}", True)
         return None
