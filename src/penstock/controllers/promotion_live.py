@@ -25,7 +25,8 @@ _AT_ONCE = 8
 _MOST = 100
 _SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 
-Effect = Literal["created", "configured", "unchanged", "deleted", "failed"]
+Effect = Literal["created", "configured", "unchanged", "deleted", "failed", "sealed"]
+"""sealed: encrypted, so the server cannot be asked; whoever syncs has the keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,8 @@ class Live:
         told += f" (server-side dry-run at {self.when:%H:%M} UTC)."
         if self.unasked:
             told += f" {self.unasked} more were not asked about."
+        if sealed := sum(1 for _, effect, _ in self.effects if effect == "sealed"):
+            told += f" {_objects(sealed).capitalize()} could not be asked about: encrypted, and opened only where it is applied."
         refused = [f"- ✖ {text.code(name)}: {text.code(why, 200)}" for name, effect, why in self.effects if effect == "failed"]
         return told + ("\n\nThe cluster would refuse:\n\n" + "\n".join(refused) if refused else "")
 
@@ -88,6 +91,8 @@ async def _ask(
     metadata: dict[str, Any] = dict(one.manifest.get("metadata") or {})
     metadata["labels"] = {**(metadata.get("labels") or {}), flux.OWNER_NAME: owner, flux.OWNER_NAMESPACE: namespace}
     manifest = {**one.manifest, "metadata": metadata}
+    if isinstance(one.manifest.get("sops"), Mapping):
+        return name, "sealed", ""
     group, version = split_api_version(str(one.manifest.get("apiVersion") or ""))
     resource = await cluster.resource(group, one.id.kind, version)
     if resource is None:

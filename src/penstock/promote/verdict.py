@@ -282,10 +282,10 @@ def _is_step(wanted: Step, step: Step) -> bool:
 
 
 def _shown(key: ResourceId, path: FieldPath, value: Value, values: Sequence[Value]) -> str | Missing:
-    """A value as text; of a Secret only which sides are equal."""
+    """A value as text; of a Secret and of what is encrypted only which sides are equal."""
     if isinstance(value, Missing):
         return value
-    if _secret(key, path):
+    if _secret(key, path) or any(isinstance(one, str) and one.startswith("ENC[") for one in values):
         different = [other for index, other in enumerate(values) if other is not MISSING and other not in values[:index]]
         return MASK if len(different) < 2 else f"{MASK} ({'ABC'[different.index(value)]})"
     if isinstance(value, str):
@@ -294,6 +294,9 @@ def _shown(key: ResourceId, path: FieldPath, value: Value, values: Sequence[Valu
 
 
 def _secret(key: ResourceId, path: FieldPath) -> bool:
+    if path and path[0] == "sops":
+        # what SOPS says of an encrypted object: texts that nobody can read
+        return True
     return key.kind == "Secret" and not key.group and bool(path) and path[0] in _SECRET_FIELDS
 
 
