@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from penstock.controllers import promotion_live
+from penstock.controllers import journal, promotion_live
 from penstock.controllers.promotion_cases import LABEL, STATUS_PREFIX, SUPERSEDED, Asked, Case, Survey, branch_of, fault
 from penstock.controllers.promotion_guard import Guard
 from penstock.controllers.promotion_merges import Recorder
@@ -193,6 +193,7 @@ class Controller:
             try:
                 if step := await self._act(survey, case, train):
                     done.append(step)
+                    _log.info("promotion: %s", step, extra=journal.fields(**self._about(case, step)))
                     again = True
                     if self.tell:
                         self.tell(step)
@@ -318,12 +319,24 @@ class Controller:
 
     def _trace(self, case: Case) -> str:
         """The trace of the newest commit that travels: the one its author began, else, where traces are told, its own."""
+        found = self._context(case)
+        return str(found) if found and (self.traced or found.parent) else ""
+
+    def _context(self, case: Case) -> tracing.Context | None:
         if not case.commits:
-            return ""
+            return None
         commit = CommitId(case.commits[0].commit)
-        message = self.repo.commit(commit).message
-        found = tracing.context_of(commit, message)
-        return str(found) if self.traced or found.parent else ""
+        return tracing.context_of(commit, self.repo.commit(commit).message)
+
+    def _about(self, case: Case, step: Done) -> dict[str, str | int]:
+        """What joins a log line with the trace, the pull request and the commit it is about."""
+        context = self._context(case)
+        found: dict[str, str | int] = {"environment": case.target.name, "unit": case.unit, "action": step.action}
+        if step.number:
+            found["pull"] = step.number
+        if context is not None:
+            found |= {"traceID": context.trace, "revision": case.commits[0].commit}
+        return found
 
     def _advance(self, train: _Train, case: Case) -> None:
         """Let the next merge of this pass follow if the main branch is now exactly what this one was to make of it."""
