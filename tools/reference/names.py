@@ -136,6 +136,7 @@ _TRAILERS = {
     "Penstock-Evidence": "Where, when and at which digest it ran healthy.",
     "Penstock-Verdict": "The one sentence of the pull request about what is the same and what stays different.",
     "Penstock-Choice": "A person's decision on one conflicting field.",
+    "Penstock-Held": "A field that stayed back when the rest went, and the commit it is still compared with.",
     "Penstock-Pull": "The pull request.",
     "Penstock-Approved-By": "Who approved, one line each.",
     "Penstock-Asked-By": "Who asked for it on the web page or the command line, where Penstock wrote it in their name.",

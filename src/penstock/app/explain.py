@@ -5,12 +5,14 @@ In: an open world and a unit. Out: an `Explanation`, computed from the same surv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from penstock.app import status as statuses
 from penstock.app.promote import known_unit
+from penstock.model.pipeline import Window
 from penstock.model.values import CommitId, EnvName
 from penstock.promote import calendar, gates
 
@@ -28,6 +30,8 @@ class Step:
     generation: int = 0
     verdicts: tuple[gates.Verdict, ...] = ()
     windows: tuple[str, ...] = ()
+    opens: datetime | None = None
+    """When a window opens next, where none is open now."""
     reason: str = ""
     """What the controller would do or waits for, when something is to be promoted here."""
 
@@ -67,6 +71,7 @@ async def explain(world: World, unit: str) -> Explanation:
                 generation=int(((seen.manifest or {}).get("metadata") or {}).get("generation") or 0),
                 verdicts=case.verdicts if case else (),
                 windows=tuple(calendar.show(window) for window in environment.gates.windows),
+                opens=_opens(environment.gates.windows, survey.now),
                 reason=case.decision.reason if case and not case.change.empty else "",
             )
         )
@@ -79,6 +84,12 @@ async def explain(world: World, unit: str) -> Explanation:
         next=_next(unit, steps),
         now=survey.now,
     )
+
+
+def _opens(windows: Sequence[Window], now: datetime) -> datetime | None:
+    if any(calendar.is_open(window, now) for window in windows):
+        return None
+    return min((moment for window in windows if (moment := calendar.next_open(window, now))), default=None)
 
 
 def _next(unit: str, steps: list[Step]) -> str:
@@ -98,9 +109,9 @@ def _next(unit: str, steps: list[Step]) -> str:
         later = [one.until for one in pending.waits if one.until]
         then = f", then it merges by itself at {gates.clock_time(max(later))}" if later else ", then it merges by itself"
         if people and pending.pull:
-            return f"{people[0].what} on PR #{pending.pull} ({pending.url}){then}"
+            return f"{people[0].need or people[0].what} on PR #{pending.pull} ({pending.url}){then}"
         if people:
-            return people[0].what
+            return people[0].need or people[0].what
         if pending.draft:
             return f"read PR #{pending.pull} and mark it ready ({pending.url})"
         if later:

@@ -69,10 +69,10 @@ async def running(
     world: worlds.World, *, sync: bool = True, promote: bool = True, options: ManagerOptions | None = None
 ) -> AsyncIterator[Running]:
     """Sync every environment of this world and promote between them, until the block ends; ends after the passes under way."""
+    from penstock.app.promote import controller_of
     from penstock.controllers.hooks import Hooks
     from penstock.controllers.manager import Manager
     from penstock.controllers.manager import Options as ManagerOptions
-    from penstock.controllers.promotion import Controller
     from penstock.controllers.repositories import Mirrors
 
     mirrors = Mirrors(world.fleet.cache / "mirrors")
@@ -83,11 +83,7 @@ async def running(
         for name, cluster in world.clusters.items()
         if sync
     }
-    controller = (
-        Controller(repo=world.repo, forge=world.forge, clusters=world.clusters, clock=world.clock, branch=world.branch)
-        if promote
-        else None
-    )
+    controller = controller_of(world) if promote else None
     now = Running(managers=managers, promotion=controller)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(_webhooks(world, hooks, now))

@@ -54,6 +54,50 @@ class Entry:
     """From the person's commit to landing here."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How delivery to an environment goes, over the entries of a log."""
+
+    promotions: int
+    since: datetime | None = None
+    """When the oldest of them landed."""
+    lead_time: timedelta | None = None
+    """Half of the changes took less, from the person's commit to landing."""
+    failed: int = 0
+    """Promotions that were rolled back."""
+    time_to_restore: timedelta | None = None
+    """Half of those were taken back in less, from landing to the rollback's landing."""
+    bypasses: int = 0
+
+    @property
+    def failure_rate(self) -> float | None:
+        return self.failed / self.promotions if self.promotions else None
+
+
+def summary(entries: Sequence[Entry]) -> Summary:
+    """Of entries newest first, as `log` gives them. A rollback is held against the unit's newest promotion before it."""
+    arrived = [one for one in entries if one.source is not None]
+    restored: dict[CommitId, timedelta] = {}
+    for number, entry in enumerate(entries):
+        if entry.kind != "rollback":
+            continue
+        failed = next((one for one in entries[number + 1 :] if one.unit == entry.unit and one.source is not None), None)
+        if failed is not None:
+            restored.setdefault(failed.commit, entry.when - failed.when)
+    return Summary(
+        promotions=len(arrived),
+        since=min((one.when for one in arrived), default=None),
+        lead_time=_median([one.lead_time for one in arrived if one.lead_time is not None]),
+        failed=len(restored),
+        time_to_restore=_median(list(restored.values())),
+        bypasses=sum(1 for one in entries if one.kind == "bypass"),
+    )
+
+
+def _median(durations: Sequence[timedelta]) -> timedelta | None:
+    return sorted(durations)[len(durations) // 2] if durations else None
+
+
 def log(repo: RepoReader, branch: str, name: str, *, limit: int = 50) -> tuple[Entry, ...]:
     """The newest entries of an environment. Raises InputError for an unknown one, RefusedError without such a branch."""
     tip = repo.resolve(branch)

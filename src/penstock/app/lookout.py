@@ -307,3 +307,6 @@ class _Forge:
 
     async def team_members(self, team: str) -> Sequence[str]:
         return await self._within(lambda: self._forge.team_members(team))
+
+    async def author(self, sha: CommitId) -> str:
+        return await self._within(lambda: self._forge.author(sha))

@@ -47,9 +47,7 @@ async def promote(
     origin = _checked(survey, environment, unit)
     done: tuple[Done, ...] = ()
     if not dry_run:
-        controller = Controller(
-            repo=world.repo, forge=world.forge, clusters=world.clusters, clock=world.clock, branch=world.branch
-        )
+        controller = controller_of(world)
         for _ in range(_PASSES):
             report = await controller.once([asked], only_asked=True)
             done += report.done
@@ -60,6 +58,18 @@ async def promote(
                 break
     cases = tuple(case for case in survey.cases if asked.concerns(case.change) and not case.change.empty)
     return Promoted(source=origin, target=environment.name, cases=cases, done=done)
+
+
+def controller_of(world: World) -> Controller:
+    """The controller that promotes in this world."""
+    return Controller(
+        repo=world.repo,
+        forge=world.forge,
+        clusters=world.clusters,
+        clock=world.clock,
+        outbound=world.outbound,
+        branch=world.branch,
+    )
 
 
 _PASSES = 10

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.app import init, memory, world
+from penstock.app import init, memory, persons, world
 from penstock.app.memory import Options
 from penstock.model import errors
 from penstock.model.tree import Tree
@@ -92,6 +92,9 @@ async def servers(state: Path, options: Options) -> AsyncIterator[Sandbox]:
             }
             ports = {name: memory.port_of(url) for name, url in {"forge": server.url, **servers}.items()}
             memory.remember(state, options, {**options.ports, **ports})
+            (state / persons.FOLDER).mkdir(mode=0o700, exist_ok=True)
+            for user in (DEVELOPER, REVIEWER):
+                memory.write_private(state / persons.FOLDER / user, tokens[user] + "\n")
             memory.write_private(state / "clone-url", server.clone_url(REPOSITORY, user=DEVELOPER) + "\n")
             yield Sandbox(
                 state=state,

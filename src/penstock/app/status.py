@@ -32,6 +32,8 @@ class Waiting:
     until: datetime | None = None
     who: gates.Who = "nobody"
     failed: bool = False
+    need: str = ""
+    """What has to be done, for a sentence that begins with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,14 @@ class Status:
 
 def surveyor(world: World) -> Surveyor:
     """Something that looks at this world."""
-    return Surveyor(repo=world.repo, forge=world.forge, clusters=world.clusters, clock=world.clock, branch=world.branch)
+    return Surveyor(
+        repo=world.repo,
+        forge=world.forge,
+        clusters=world.clusters,
+        clock=world.clock,
+        outbound=world.outbound,
+        branch=world.branch,
+    )
 
 
 async def status(world: World) -> Status:
@@ -219,7 +228,7 @@ def _pending(case: Case | None, survey: Survey) -> Pending | None:
 def waiting_of(verdicts: Sequence[gates.Verdict]) -> tuple[Waiting, ...]:
     """What is not green."""
     return tuple(
-        Waiting(what=one.text, until=one.until, who=one.who, failed=one.state == "failed")
+        Waiting(what=one.text, until=one.until, who=one.who, failed=one.state == "failed", need=one.need)
         for one in verdicts
         if one.state != "passed"
     )

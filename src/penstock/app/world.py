@@ -36,6 +36,7 @@ from penstock.model.values import EnvName
 from penstock.ports.clock import Clock
 from penstock.ports.cluster import Cluster
 from penstock.ports.forge import Forge
+from penstock.ports.outbound import Outbound
 from penstock.ports.repo import Repo
 
 FILE_NAME = "fleet.yaml"
@@ -86,6 +87,16 @@ class WebhooksAt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialAt:
+    """A secret that checks may send, and the one host it goes to."""
+
+    name: str
+    host: str
+    header: str
+    value_file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """A fleet file, read."""
 
@@ -97,6 +108,9 @@ class Fleet:
     web: people.WebAt = field(default_factory=people.WebAt)
     """The web page: where it is, who signs in how."""
     notifications: notifications.Notifications = field(default_factory=notifications.Notifications)
+    allow: tuple[str, ...] = ()
+    """Networks and host names that checks may ask although they are not public."""
+    credentials: tuple[CredentialAt, ...] = ()
 
     @property
     def cache(self) -> Path:
@@ -114,6 +128,8 @@ class World:
     clusters: Mapping[EnvName, Cluster]
     clock: Clock
     branch: str = "main"
+    outbound: Outbound | None = None
+    """Asks what the gates' checks ask."""
     cluster_problems: Mapping[EnvName, str] = field(default_factory=dict)
     """Environments whose cluster could not even be addressed (no such context): what was wrong."""
 
@@ -153,7 +169,10 @@ class Reader:
         self.problems: list[errors.Problem] = []
 
     def fleet(self, content: Any) -> Fleet:
-        known = {"apiVersion", "kind", "repository", "forge", "clusters", "web", "webhooks", "metadata", "notifications"}
+        known = {
+            *("apiVersion", "kind", "metadata", "repository", "forge", "clusters"),
+            *("web", "webhooks", "notifications", "outbound"),
+        }
         top = self.mapping(content, "", known)
         if top.get("kind") != "Fleet":
             self.problem("kind", "must be Fleet")
@@ -184,7 +203,33 @@ class Reader:
             webhooks=self.webhooks(top["webhooks"]) if "webhooks" in top else None,
             web=people.read(self, top.get("web")),
             notifications=notifications.parse(top.get("notifications"), self.path.parent, self.path, self.problems),
+            **self.outbound(top.get("outbound")),
         )
+
+    def outbound(self, value: Any) -> dict[str, Any]:
+        if value is None:
+            return {}
+        found = self.mapping(value, "outbound", {"allow", "credentials"})
+        allow = found.get("allow") or []
+        if not isinstance(allow, list) or not all(isinstance(one, str) for one in allow):
+            self.problem("outbound.allow", "must list networks and host names")
+            allow = []
+        entries = found.get("credentials") or []
+        if not isinstance(entries, list):
+            self.problem("outbound.credentials", "must be a list")
+            entries = []
+        return {"allow": tuple(allow), "credentials": tuple(self.credentials(entries))}
+
+    def credentials(self, entries: list[Any]) -> Iterator[CredentialAt]:
+        for position, entry in enumerate(entries):
+            where = f"outbound.credentials[{position}]"
+            found = self.mapping(entry, where, {"name", "host", "header", "valueFile"})
+            yield CredentialAt(
+                name=self.text(found, where, "name"),
+                host=self.text(found, where, "host"),
+                header=self.text(found, where, "header", "Authorization"),
+                value_file=self.file(self.text(found, where, "valueFile")) or self.path,
+            )
 
     def clusters(self, entries: list[Any]) -> Iterator[ClusterAt]:
         for position, entry in enumerate(entries):
@@ -257,7 +302,9 @@ async def open_fleet(fleet: Fleet, *, fetch: bool = True) -> AsyncIterator[World
                 problems[at.environment] = str(error)
                 continue
             clusters[at.environment] = await stack.enter_async_context(cluster)
+        outbound = await stack.enter_async_context(_outbound(fleet))
         yield World(
+            outbound=outbound,
             fleet=fleet,
             repo=mirror,
             forge=forge,
@@ -266,6 +313,21 @@ async def open_fleet(fleet: Fleet, *, fetch: bool = True) -> AsyncIterator[World
             branch=repository.branch,
             cluster_problems=problems,
         )
+
+
+@contextlib.asynccontextmanager
+async def _outbound(fleet: Fleet) -> AsyncIterator[Outbound]:
+    """Something that asks what this fleet allows. Raises InputError for what `allow` cannot mean."""
+    from penstock.adapters import outbound
+
+    credentials = {
+        one.name: outbound.Credential(host=one.host, header=one.header, value=secret(one.value_file)) for one in fleet.credentials
+    }
+    try:
+        async with outbound.connect(fleet.allow, credentials) as connected:
+            yield connected
+    except ValueError as error:
+        raise errors.invalid(f"outbound.allow: {error}", str(fleet.path), code="Fleet") from None
 
 
 def secret(path: Path) -> str:

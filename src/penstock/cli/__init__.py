@@ -55,6 +55,11 @@ COMMANDS: dict[str, dict[str, str]] = {
         "promote": "Open or update the pull request that carries a change to the next environment.",
         "adopt": "Record today's differences between two environments as meant.",
         "rollback": "Propose to take an environment, or one app of it, back to an earlier state.",
+        "approve": "Approve a promotion as yourself, through the forge, at exactly what it holds now.",
+        "hold": "Keep an app or a commit back, by a file in Git that says who, why and until when.",
+        "release": "Take the hold of an app or a commit away.",
+        "freeze": "Stop merging into ENV, by a file in Git that says who, why and until when.",
+        "unfreeze": "Take the freeze of ENV away.",
     },
     "Operate": {
         "run": "Sync one cluster, or sync and promote a whole fleet, until stopped.",

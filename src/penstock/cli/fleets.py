@@ -22,7 +22,7 @@ from penstock.model import errors
 from penstock.model.values import Missing
 
 if TYPE_CHECKING:
-    from penstock.app.world import World
+    from penstock.app.world import Fleet, World
 
 fleet_option = click.option(
     "--fleet",
@@ -39,7 +39,9 @@ _PLAIN = {"live": "ok", "moving": "..", "person": "->", "failing": "XX", "unknow
 _COLOURS = {"live": "green", "moving": "yellow", "person": "magenta", "failing": "red", "unknown": "yellow", "bypass": "red"}
 
 
-def in_world[T](path: Path | None, work: Callable[[World], Awaitable[T]]) -> T:
+def in_world[T](
+    path: Path | None, work: Callable[[World], Awaitable[T]], change: Callable[[Fleet], Fleet] = lambda fleet: fleet
+) -> T:
     """Open the fleet, do the work, close it. Raises InputError when there is no fleet, RemoteError when it is silent."""
     from penstock.app import world
 
@@ -52,7 +54,7 @@ def in_world[T](path: Path | None, work: Callable[[World], Awaitable[T]]) -> T:
         )
 
     async def run() -> T:
-        async with world.open_fleet(world.read(found)) as opened:
+        async with world.open_fleet(change(world.read(found))) as opened:
             return await work(opened)
 
     return asyncio.run(run())

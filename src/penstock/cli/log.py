@@ -13,6 +13,8 @@ from penstock.model import errors
 if TYPE_CHECKING:
     from penstock.app import log as logs
 
+_SOME, _ALL = 20, 1000
+
 
 @click.command(
     "log",
@@ -20,23 +22,62 @@ if TYPE_CHECKING:
 Examples:
   penstock log prod               what came into prod, newest first
   penstock log prod -n 5 -o json
+  penstock log prod --summary     lead time, change failure rate, time to restore
   penstock log prod -C ../fleet   in a clone of the repository: no cluster and no forge is asked""",
 )
 @click.argument("environment", metavar="ENV")
-@click.option("-n", "limit", type=click.IntRange(1), default=20, show_default=True, help="How many entries.")
+@click.option("-n", "limit", type=click.IntRange(1), help="How many entries.  [default: 20]")
 @click.option(
     "-C", "--repository", "folder", type=click.Path(path_type=Path), help="A clone to read, in place of the fleet's repository."
 )
+@click.option("--summary", is_flag=True, help="Only the figures over all entries (-n 1000 where it does not say).")
 @click.option("--branch", help="The branch that is live.  [default: the fleet's, or what is checked out in the clone]")
 @fleets.fleet_option
 @fleets.output_option
-def command(environment: str, limit: int, folder: Path | None, branch: str | None, fleet: Path | None, output: str) -> None:
+def command(
+    environment: str,
+    limit: int | None,
+    folder: Path | None,
+    summary: bool,
+    branch: str | None,
+    fleet: Path | None,
+    output: str,
+) -> None:
     """Show what came into ENV, when, from where and who let it: from Git alone."""
-    entries = _entries(environment, limit, folder, branch, fleet)
+    from penstock.app import log as logs
+
+    entries = _entries(environment, limit or (_ALL if summary else _SOME), folder, branch, fleet)
     if output != "table":
-        fleets.print_data(entries, output)
+        found = logs.summary(entries)
+        fleets.print_data({**_asdict(found), "failure_rate": found.failure_rate} if summary else entries, output)
         return
-    show(entries, environment)
+    if not summary:
+        show(entries, environment)
+    if entries:
+        click.echo(("" if summary else "\n") + _figures(logs.summary(entries)))
+
+
+def _asdict(found: logs.Summary) -> dict[str, object]:
+    import dataclasses
+
+    return dataclasses.asdict(found)
+
+
+def _figures(found: logs.Summary) -> str:
+    """'12 promotions since 2026-02-01: lead time 2 h, change failure rate 8 %, restored within 12 min, 1 bypass'."""
+    from penstock.promote import gates
+
+    if not found.promotions or found.since is None:
+        return "no promotion yet"
+    parts = [f"{found.promotions} promotion{'s' if found.promotions > 1 else ''} since {found.since:%Y-%m-%d}"]
+    if found.lead_time is not None:
+        parts.append(f"lead time {gates.span(found.lead_time)} (median)")
+    parts.append(f"change failure rate {found.failure_rate or 0:.0%}")
+    if found.time_to_restore is not None:
+        parts.append(f"restored within {gates.span(found.time_to_restore)} (median)")
+    if found.bypasses:
+        parts.append(f"{found.bypasses} bypass{'es' if found.bypasses > 1 else ''}")
+    return parts[0] + ": " + ", ".join(parts[1:])
 
 
 def _entries(environment: str, limit: int, folder: Path | None, branch: str | None, fleet: Path | None) -> tuple[logs.Entry, ...]:

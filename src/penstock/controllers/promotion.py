@@ -18,6 +18,7 @@ from penstock.controllers import journal, promotion_live
 from penstock.controllers.promotion_cases import LABEL, STATUS_PREFIX, SUPERSEDED, Asked, Case, Survey, branch_of, fault
 from penstock.controllers.promotion_guard import Guard
 from penstock.controllers.promotion_merges import Recorder
+from penstock.controllers.promotion_rollback import Rollbacks
 from penstock.controllers.promotion_survey import Surveyor
 from penstock.controllers.watching import Watcher
 from penstock.model.errors import InputError, PenstockError, RaceError, RemoteError
@@ -25,6 +26,7 @@ from penstock.model.values import CommitId, EnvName
 from penstock.ports.clock import Clock
 from penstock.ports.cluster import Cluster
 from penstock.ports.forge import CommitStatus, Forge, PullRequest, StatusState
+from penstock.ports.outbound import Outbound
 from penstock.ports.repo import Repo
 from penstock.promote import deciding, gates, text, tracing
 
@@ -66,6 +68,8 @@ class Report:
     """Merges past red gates that were found and recorded."""
     again: bool = False
     """Something changed, so there may be more to do at once."""
+    due: datetime | None = None
+    """When a promotion that runs sick now is to be taken back."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +96,8 @@ class Controller:
     forge: Forge
     clusters: Mapping[EnvName, Cluster]
     clock: Clock
+    outbound: Outbound | None = None
+    """Asks what the gates' checks ask."""
     branch: str = "main"
     interval: float = 10.0
     """Seconds between looks when nothing calls for one."""
@@ -107,9 +113,20 @@ class Controller:
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.surveyor = Surveyor(repo=self.repo, forge=self.forge, clusters=self.clusters, clock=self.clock, branch=self.branch)
-
+        self.surveyor = Surveyor(
+            repo=self.repo,
+            forge=self.forge,
+            clusters=self.clusters,
+            clock=self.clock,
+            outbound=self.outbound,
+            branch=self.branch,
+        )
         self._guard = Guard(repo=self.repo, forge=self.forge, judge=self.surveyor.judge)
+
+    @property
+    def _rollbacks(self) -> Rollbacks:
+        surveyor = self.surveyor
+        return Rollbacks(repo=self.repo, forge=self.forge, history=surveyor.history, judge=surveyor.judge, branch=self.branch)
 
     @property
     def _recorder(self) -> Recorder:
@@ -148,6 +165,7 @@ class Controller:
     def _pause(self, report: Report) -> float:
         """Until the next look: the interval, or earlier when a gate opens earlier."""
         moments = [verdict.until for case in report.survey.cases for verdict in case.verdicts if verdict.until]
+        moments += [report.due] if report.due else []
         seconds = [(moment - self.clock.now()).total_seconds() + 0.1 for moment in moments]
         return max(_AGAIN_SECONDS, min([self.interval, *seconds]))
 
@@ -203,6 +221,11 @@ class Controller:
             except RemoteError as error:
                 problems.append(f"{case.unit} -> {case.target.name}: {error.what}")
                 _log.warning("promotion of %s to %s: %s", case.unit, case.target.name, error.what)
+        due = None
+        if not only_asked:
+            taken, due = await self._take_back(survey, problems)
+            done += taken
+            again = again or bool(taken)
         try:
             for bypass in await self._recorder.record(survey):
                 _log.warning("promotion: BYPASS: %s", bypass)
@@ -210,10 +233,33 @@ class Controller:
             await self._guard.check(survey, survey.others)
         except RemoteError as error:
             _log.warning("promotion: recording merges and guarding: %s", error.what)
-        self.latest = Report(survey=survey, done=tuple(done), problems=tuple(problems), bypasses=tuple(bypasses), again=again)
+        self.latest = Report(
+            survey=survey, done=tuple(done), problems=tuple(problems), bypasses=tuple(bypasses), again=again, due=due
+        )
         if self.reported and not only_asked:
             self.reported(self.latest)
         return self.latest
+
+    async def _take_back(self, survey: Survey, problems: list[str]) -> tuple[list[Done], datetime | None]:
+        """What automatic rollbacks did, and when the next one is due."""
+        try:
+            outcome = await self._rollbacks.check(survey)
+        except RaceError as error:
+            _log.info("rollback: %s, looking again", error.what)
+            return [], None
+        except RemoteError as error:
+            problems.append(f"rollback: {error.what}")
+            _log.warning("rollback: %s", error.what)
+            return [], None
+        done = [
+            Done(action=one.action, unit=f"rollback of {one.unit}", target=one.target, reason=one.reason, number=one.number)
+            for one in outcome.steps
+        ]
+        for step in done:
+            _log.warning("promotion: %s", step)
+            if self.tell:
+                self.tell(step)
+        return done, outcome.next
 
     async def _act(self, survey: Survey, case: Case, train: _Train) -> Done | None:
         """Take the one step that was decided; None when there was nothing to do but wait."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from penstock.controllers.promotion_rendering import Seen
 from penstock.merge.outcome import Choice
 from penstock.model.pipeline import Environment, Repository
+from penstock.model.question import Answer
 from penstock.model.values import CommitId, EnvName
 from penstock.ports.forge import CommitStatus, PullRequest, Review
 from penstock.promote import change, deciding, evidence, gates, records, referring, text, verdict
@@ -100,6 +101,10 @@ class Forged:
     reviews: Sequence[Review] = ()
     statuses: Sequence[CommitStatus] = ()
     closed: tuple[deciding.Closed, ...] = ()
+    authors: tuple[str, ...] = ()
+    """Logins of who wrote what travels; asked for once somebody approved."""
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    """What checks were answered, by their names; asked while a pull request is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +118,10 @@ class Planned:
     branch_tip: CommitId | None = None
     rolled_back: CommitId | None = None
     """The source commit with this very content that was promoted and is rolled back."""
+    held: tuple[records.HeldField, ...] = ()
+    """Fields that stay back while the rest goes."""
+    newer: int = 0
+    """How many later revisions of the source are waiting behind this one."""
 
 
 def branch_of(target: str, unit: str) -> str:

@@ -98,6 +98,15 @@ class History:
             self._newest[key] = next(iter(self._repo.log(tip, paths=key[1], first_parent=True)), None)
         return self._newest[key]
 
+    def revisions(self, paths: Iterable[str], base: CommitId, tip: CommitId, limit: int) -> list[Commit]:
+        """The commits of the main line after `base` that touched these paths, newest first."""
+        found: list[Commit] = []
+        for commit in self._repo.log(tip, paths=tuple(paths), first_parent=True):
+            if len(found) == limit or self._is_ancestor(commit.id, base):
+                break
+            found.append(commit)
+        return found
+
     def travelling(
         self, environment: Environment, unit: str, base: CommitId | None, tip: CommitId, repository: Repository
     ) -> tuple[Travelling, ...]:
@@ -125,7 +134,8 @@ class History:
                 if brought:
                     yield from brought
                     continue
-            yield Travelling(commit=commit.id, subject=commit.subject, author=commit.author.name)
+            who = commit.author
+            yield Travelling(commit=commit.id, subject=commit.subject, author=who.name, email=who.email)
 
     def _since(self, paths: Sequence[str], base: CommitId | None, tip: CommitId) -> list[Commit]:
         if base is None:

@@ -53,13 +53,14 @@ class Judge:
                 base=found.base,
                 digest=found.digest,
                 picked=planned.picked,
+                held=planned.held,
             ),
         )
         wishes = [one for one in asked if one.concerns(found)]
         if not found.empty:
             case = self._proposed(survey, case, planned.pair)
             case = replace(case, verdicts=gates.judge(self._situation(survey, case, forged, teams)))
-        proposal = self._proposal(survey, case)
+        proposal = self._proposal(survey, case, planned.newer)
         case = replace(case, body=text.body(proposal))
         state = deciding.State(
             change=found,
@@ -79,7 +80,8 @@ class Judge:
     def _proposed(self, survey: Survey, case: Case, pair: change.Pair) -> Case:
         """With the commits, the commit to propose, its verdict and the evidence."""
         found = case.change
-        commits = self.history.travelling(pair.source, case.unit, found.base, survey.tip, survey.repository)
+        end = found.commit if pair.origin is not None else survey.tip
+        commits = self.history.travelling(pair.source, case.unit, pair.since or found.base, end, survey.repository)
         case = replace(
             case,
             commits=commits,
@@ -106,23 +108,42 @@ class Judge:
         return tuple(self.evidence(survey, one, pair, found.unit) for one in environments if one is not None)
 
     def evidence(self, survey: Survey, environment: Environment, pair: change.Pair, unit: str) -> evidence.Evidence:
-        """Whether an environment runs what the main branch has there for a unit, and healthy."""
+        """Whether an environment runs what the main branch has there for a unit, and healthy; of an earlier revision of the
+        pair's source, whether it did."""
         seen = survey.seen.get(environment.name, Seen(problem=f"no cluster is known for {environment.name}"))
         if seen.problem:
             return evidence.unreachable(environment.name, seen.problem)
         here = replace(pair, source=environment)
-        wanted = change.content_of(here, pair.tree, unit)
+        older = pair.origin is not None and environment.name == pair.source.name
+        wanted = change.content_of(here, pair.source_tree if older else pair.tree, unit)
 
         def holds(commit: CommitId) -> bool:
             tree = self._tree(commit)
             return tree is not None and change.content_of(here, tree, unit) == wanted
 
+        digest = self._digest_of(environment, seen)
+        if older:
+            newest = self.evidence(survey, environment, replace(here, origin=None), unit)
+            if not _may_prove(environment, seen):
+                return newest
+            return evidence.read_past(
+                environment.name,
+                seen.past if seen.reported is None else seen.reported,
+                holds_content=holds,
+                proven=lambda commit, found: seen.reported is not None or (found != "" and found == digest(commit)),
+                healthy_now=newest.state == "healthy",
+                now=survey.now,
+            )
+        if seen.reported is not None:
+            spec = environment.kustomization.spec if environment.kustomization else {}
+            return evidence.read_reported(environment.name, seen.reported, spec=spec, holds_content=holds, now=survey.now)
         return evidence.read(
             environment.name,
             seen.manifest,
             holds_content=holds,
-            rendered_digest=self._digest_of(environment, seen),
+            rendered_digest=digest,
             own_health=self._health_of(environment, seen, unit),
+            past=seen.past,
             now=survey.now,
         )
 
@@ -156,6 +177,11 @@ class Judge:
 
         return sick
 
+    def sick(self, survey: Survey, environment: Environment, unit: str, commit: CommitId) -> str | None:
+        """What is not healthy among a unit's own objects as a commit has them; '' when all are, None when it is not known."""
+        judged = self._health_of(environment, survey.seen.get(environment.name, Seen()), unit)
+        return judged(commit) if judged else None
+
     def _tree(self, commit: CommitId) -> Tree | None:
         try:
             return self.repo.tree(commit)
@@ -170,7 +196,8 @@ class Judge:
         here, there = (survey.seen.get(one.name, Seen()) for one in (case.source, case.target))
         try:
             after = self.renderer.at(case.head, case.target, there).objects
-            source = self.renderer.at(survey.tip, case.source, here).objects
+            origin = case.change.commit if pair.origin is not None else survey.tip
+            source = self.renderer.at(origin, case.source, here).objects
             base = self.renderer.at(pair.base_commit, case.source, here).objects if pair.base_commit else None
         except InputError as error:
             return replace(case, problem=str(error.problems[0]).split("\n", 1)[0] if error.problems else "it does not build")
@@ -191,7 +218,7 @@ class Judge:
         broken = referring.broken_by(before, after)
         return replace(case, outcome=outcome, broken=broken, record=replace(case.record, verdict=words))
 
-    def _proposal(self, survey: Survey, case: Case) -> text.Proposal:
+    def _proposal(self, survey: Survey, case: Case, newer: int) -> text.Proposal:
         tree = self.repo.tree(survey.tip)
         return text.Proposal(
             change=case.change,
@@ -203,6 +230,7 @@ class Judge:
             evidence=case.evidence,
             before={path: _read(tree, path) for path in case.change.files},
             auto_merge=case.target.auto_merge,
+            newer=newer,
         )
 
     # The pull request that is open
@@ -261,6 +289,8 @@ class Judge:
             approvals=tuple(approvals),
             rejections=tuple(review.user for review in newest.values() if review.state == "changes_requested"),
             author=forged.pull.author if forged.pull else survey.login,
+            change_authors=forged.authors,
+            answers=forged.answers,
             teams=teams,
             statuses=tuple(gates.Status(context=one.context, state=one.state, creator=one.creator) for one in forged.statuses),
             odd="" if case.outcome is None else verdict.oddity(case.outcome),
@@ -274,6 +304,13 @@ class Judge:
         """Whether an approval given at a commit is one of what would be merged: the same head, or the same content."""
         head = self._commit(reviewed)
         return pull is not None and head is not None and self._same_content(head, case)
+
+
+def _may_prove(environment: Environment, seen: Seen) -> bool:
+    """Whether the past of its Kustomization says anything: one that is suspended or checks no health proves nothing."""
+    written = environment.kustomization.spec if environment.kustomization else {}
+    spec = written if seen.reported is not None else (seen.manifest or {}).get("spec") or {}
+    return not spec.get("suspend") and evidence.checks_health(spec)
 
 
 def _directories(environment: Environment, unit: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

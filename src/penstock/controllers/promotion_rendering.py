@@ -26,6 +26,7 @@ from penstock.model.values import CommitId
 from penstock.observe import kstatus
 from penstock.ports.cluster import Cluster
 from penstock.ports.repo import Repo
+from penstock.promote.timeline import Entry
 
 _KEPT = 64
 
@@ -42,6 +43,10 @@ class Seen:
     """Of postBuild: substituteFrom read from the cluster, then substitute."""
     health: Mapping[ResourceId, kstatus.Health] | None = None
     """Of its objects one by one; read only where the environment as a whole is not healthy."""
+    reported: tuple[Entry, ...] | None = None
+    """What its Flux reports on commits, newest first, where its cluster cannot be asked."""
+    past: tuple[Entry, ...] = ()
+    """What its history said earlier, beyond what it keeps."""
 
 
 async def look(environment: Environment, cluster: Cluster | None, now: datetime) -> Seen:

@@ -8,65 +8,74 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 
 from penstock import source
-from penstock.controllers.promotion_cases import (
-    BRANCHES,
-    NAME,
-    SUPERSEDED,
-    Asked,
-    Case,
-    Forged,
-    Planned,
-    Survey,
-    branch_of,
-    fault,
-)
+from penstock.controllers.promotion_asking import Asking
+from penstock.controllers.promotion_candidates import Candidate, Candidates
+from penstock.controllers.promotion_cases import BRANCHES, NAME, Asked, Case, Planned, Survey, branch_of, fault
 from penstock.controllers.promotion_history import History
 from penstock.controllers.promotion_judging import Judge
+from penstock.controllers.promotion_plans import Plans, choice_of, speaks_of, values_of
 from penstock.controllers.promotion_rendering import Renderer, Seen, look
-from penstock.merge.outcome import Choice, Conflict
+from penstock.controllers.promotion_reported import Reports
 from penstock.model.errors import PenstockError, RefusedError
-from penstock.model.pipeline import Environment, Repository
+from penstock.model.pipeline import Difference, Environment, Repository
 from penstock.model.values import CommitId, EnvName
 from penstock.ports.clock import Clock
 from penstock.ports.cluster import Cluster
 from penstock.ports.forge import Forge, PullRequest
+from penstock.ports.outbound import Outbound
 from penstock.ports.repo import Repo
-from penstock.promote import change, deciding, records, text
+from penstock.promote import change, gates, records, timeline
 
-_PLANS = 4096
-_AT_ONCE = 8
-"""Questions to the forge at the same time."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
 class Surveyor:
-    """Looks at one repository; remembers only what never changes."""
+    """Looks at one repository; remembers only what never changes, and what clusters told about their past."""
 
     repo: Repo
     forge: Forge | None
     """None: Git and clusters only."""
     clusters: Mapping[EnvName, Cluster]
     clock: Clock
+    outbound: Outbound | None = None
+    """Asks what checks ask; None: nothing is asked, and those gates wait."""
     branch: str = "main"
     history: History = field(init=False)
     renderer: Renderer = field(init=False)
     _trees: change.Trees = field(init=False, default_factory=change.Trees)
-    _plans: Plans = field(init=False, default_factory=lambda: Plans())
+    _plans: Plans = field(init=False, default_factory=Plans)
+    _asking: Asking = field(init=False)
+    _reports: Reports = field(init=False)
+    _past: dict[EnvName, tuple[timeline.Entry, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.history = History(self.repo)
         self.renderer = Renderer(self.repo)
+        self._reports = Reports(self.repo, self.forge)
+        self._asking = Asking(
+            repo=self.repo,
+            forge=self.forge,
+            history=self.history,
+            clock=self.clock,
+            outbound=self.outbound,
+            branch=self.branch,
+        )
 
     @property
     def judge(self) -> Judge:
         return Judge(repo=self.repo, history=self.history, renderer=self.renderer)
+
+    @property
+    def _candidates(self) -> Candidates:
+        return Candidates(repo=self.repo, history=self.history, judge=self.judge)
 
     async def survey(self, asked: Sequence[Asked] = (), *, fetch: bool = True) -> Survey:
         """One look. Raises RemoteError when Git or the forge cannot be asked; a cluster that cannot be is told in `seen`."""
@@ -74,23 +83,18 @@ class Surveyor:
             await self.repo.fetch()
         tip = self.tip()
         repository = await asyncio.to_thread(source.discover, self.repo.tree(tip))
-        opened, login, seen = await asyncio.gather(self._pulls(), self._login(), self._look(repository))
+        asking = self._asking
+        opened, login, seen = await asyncio.gather(asking.pulls(), asking.login(), self._look(repository, tip))
         pulls: dict[str, PullRequest] = {}
         for pull in opened:
             if pull.head.startswith(BRANCHES):
                 pulls.setdefault(pull.head, pull)
         faults: list[str] = []
-        planned = await asyncio.to_thread(self.plan, repository, tip, pulls, asked, faults)
-        limit = asyncio.Semaphore(_AT_ONCE)
-
-        async def ask(one: Planned) -> Forged:
-            async with limit:
-                return await self._ask_forge(one, pulls, tip)
-
-        forged = await asyncio.gather(*map(ask, planned))
-        teams = await self._teams(repository)
         others = tuple(pull for pull in opened if not pull.head.startswith(BRANCHES))
         survey = Survey(tip=tip, repository=repository, seen=seen, now=self.clock.now(), login=login, others=others)
+        planned = await asyncio.to_thread(self.plan, repository, tip, pulls, asked, faults, survey)
+        forged = await asking.about(planned, pulls, tip, repository)
+        teams = await asking.teams(repository)
 
         def judge_all() -> tuple[Case, ...]:
             found = []
@@ -109,28 +113,21 @@ class Surveyor:
             raise RefusedError(f"the repository has no branch {self.branch}", code="NoBranch")
         return tip
 
-    async def _pulls(self) -> list[PullRequest]:
-        """Open pull requests to the main branch."""
-        found = await self.forge.pulls(state="open") if self.forge else ()
-        return [pull for pull in found if pull.base == self.branch]
-
-    async def _login(self) -> str:
-        return await self.forge.whoami() if self.forge else ""
-
-    async def _look(self, repository: Repository) -> dict[EnvName, Seen]:
+    async def _look(self, repository: Repository, tip: CommitId) -> dict[EnvName, Seen]:
         environments, now = repository.environments, self.clock.now()
-        seen = await asyncio.gather(*(look(env, self.clusters.get(env.name), now) for env in environments))
-        return {env.name: one for env, one in zip(environments, seen, strict=True)}
+        seen = await asyncio.gather(*(self._look_at(env, tip, now) for env in environments))
+        return {env.name: self._remembering(env.name, one) for env, one in zip(environments, seen, strict=True)}
 
-    async def _teams(self, repository: Repository) -> dict[str, Sequence[str]]:
-        approvers = {approver for env in repository.environments for approver in env.gates.approvers}
-        found: dict[str, Sequence[str]] = {}
-        for name in sorted(one.removeprefix("team:") for one in approvers if one.startswith("team:")):
-            try:
-                found[name] = await self.forge.team_members(name) if self.forge else ()
-            except RefusedError:
-                found[name] = ()  # No such team: nobody in it can approve, and the gate goes on waiting.
-        return found
+    async def _look_at(self, environment: Environment, tip: CommitId, now: datetime) -> Seen:
+        if environment.reported is not None and environment.name not in self.clusters:
+            return await self._reports.look(environment, tip)
+        return await look(environment, self.clusters.get(environment.name), now)
+
+    def _remembering(self, name: EnvName, seen: Seen) -> Seen:
+        """With what its history said at earlier looks; a status keeps only the last five entries."""
+        status = (seen.manifest or {}).get("status") or {}
+        self._past[name] = timeline.remembered(self._past.get(name, ()), timeline.entries_of(status))
+        return replace(seen, past=self._past[name])
 
     # Planning
 
@@ -141,8 +138,12 @@ class Surveyor:
         pulls: Mapping[str, PullRequest],
         asked: Sequence[Asked] = (),
         faults: list[str] | None = None,
+        survey: Survey | None = None,
     ) -> list[Planned]:
-        """Every unit that has something to promote, an open pull request or a branch; `faults` takes what went wrong."""
+        """Every unit that has something to promote, an open pull request or a branch; `faults` takes what went wrong.
+
+        With a `survey` of the clusters an earlier revision may travel, see `promotion_candidates`; without: the newest.
+        """
         tree = self.repo.tree(tip)
         branches = self.repo.branches(BRANCHES)
         planned: list[Planned] = []
@@ -154,12 +155,16 @@ class Surveyor:
                 pair = change.Pair(
                     source=origin, target=target, base=base_tree, base_commit=base.commit, tree=tree, trees=self._trees
                 )
+                pair, held = self._holding(pair, unit, base, repository)
                 branch = branch_of(target.name, unit)
                 left_over = branch in pulls or branch in branches
                 if change.untouched(pair, unit) and not left_over:
                     continue
                 with _fenced(unit, pair, faults):
-                    one = self._planned(pair, unit, tip, branches.get(branch), asked)
+                    found = Candidate(pair=pair)
+                    if survey is not None and not change.untouched(pair, unit):
+                        found = self._candidates.choose(survey, pair, unit, base, partial(self._plan, unit))
+                    one = replace(self._planned(found, unit, tip, branches.get(branch), asked), held=held)
                     if base.rolled_back and self._same(pair, base.rolled_back, one.change):
                         one = replace(one, rolled_back=base.rolled_back)
                     if not one.change.empty or left_over:
@@ -173,18 +178,48 @@ class Surveyor:
         except RefusedError:
             return False
 
+    def _holding(
+        self, pair: change.Pair, unit: str, base: records.Base, repository: Repository
+    ) -> tuple[change.Pair, tuple[records.HeldField, ...]]:
+        """With the fields that are held back kept back, and those that were, compared with what they were then."""
+        now = self.clock.now()
+        holds = [one for one in repository.holds if one.field and gates.holds(one, unit, pair.target.name, now)]
+        if pair.base is None or not (holds or base.held):
+            return pair, ()
+        kept = tuple(Difference(pattern=one.field, place=one.place) for one in holds)
+        target = replace(pair.target, differences=(*pair.target.differences, *kept))
+        known = {one.pattern: one.commit for one in base.held if self._is_here(one.commit)}
+        patterns = dict.fromkeys(one.field for one in holds)
+        released = [commit for pattern, commit in known.items() if pattern not in patterns]
+        then = [(self.repo.tree(commit), pattern) for pattern, commit in known.items()]
+        whole = change.with_held(pair, unit, pair.base, then) if then else pair.base
+        assert pair.base_commit is not None
+        held = [records.HeldField(commit=known.get(one, pair.base_commit), pattern=one) for one in patterns]
+        return replace(pair, target=target, base=whole, since=released[0] if released else None), tuple(held)
+
+    def _is_here(self, commit: CommitId) -> bool:
+        try:
+            self.repo.commit(commit)
+        except RefusedError:
+            return False
+        return True
+
+    def _plan(self, unit: str, pair: change.Pair, commit: CommitId) -> change.Change:
+        return self._plans.plan(pair, unit, commit)
+
     def _planned(
-        self, pair: change.Pair, unit: str, tip: CommitId, branch_tip: CommitId | None, asked: Sequence[Asked]
+        self, candidate: Candidate, unit: str, tip: CommitId, branch_tip: CommitId | None, asked: Sequence[Asked]
     ) -> Planned:
-        newest = self.history.newest(change.touching(pair, unit), tip)
-        commit = newest.id if newest else tip
+        pair = candidate.pair
+        newest = None if candidate.commit else self.history.newest(change.touching(pair, unit), tip)
+        commit = candidate.commit or (newest.id if newest else tip)
         found = self._plans.plan(pair, unit, commit)
         picked: tuple[records.PickedSide, ...] = ()
         if found.conflicts and (picked := self._picked(found, branch_tip, asked)):
-            found = self._plans.plan(pair, unit, commit, [_choice(one) for one in picked])
+            found = self._plans.plan(pair, unit, commit, [choice_of(one) for one in picked])
             if found.empty:
                 found = change.recorded(found, pair.tree)
-        return Planned(pair=pair, unit=unit, change=found, picked=picked, branch_tip=branch_tip)
+        return Planned(pair=pair, unit=unit, change=found, picked=picked, branch_tip=branch_tip, newer=candidate.newer)
 
     def _picked(
         self, found: change.Change, branch_tip: CommitId | None, asked: Sequence[Asked]
@@ -213,40 +248,6 @@ class Surveyor:
         promotions = records.parse(commit.message).promotions
         return next((one.picked for one in promotions if (one.unit, one.target) == (found.unit, found.target)), ())
 
-    # The forge
-
-    async def _ask_forge(self, one: Planned, pulls: Mapping[str, PullRequest], tip: CommitId) -> Forged:
-        if self.forge is None:
-            return Forged()
-        branch = branch_of(one.change.target, one.unit)
-        pull = pulls.get(branch)
-        if pull is not None:
-            reviews, statuses = await asyncio.gather(self.forge.reviews(pull.number), self.forge.statuses(pull.head_sha))
-            return Forged(pull=pull, reviews=reviews, statuses=statuses)
-        if one.change.empty or one.change.conflicts:
-            return Forged()
-        return Forged(closed=await self._closed(self.forge, branch, one.change, tip))
-
-    async def _closed(self, forge: Forge, branch: str, found: change.Change, tip: CommitId) -> tuple[deciding.Closed, ...]:
-        """Pull requests for this very content that are not open any more."""
-        result = []
-        for pull in await forge.pulls(state="closed", head=branch):
-            if pull.head != branch or text.read_marker(pull.body).get("content") != found.content:
-                continue
-            merged = pull.state == "merged"
-            if merged and (pull.merge_sha is None or self._has(pull.merge_sha, tip)):
-                continue
-            by_us = SUPERSEDED in pull.labels
-            by = pull.closed_by or ("" if merged or by_us else (await forge.pull(pull.number)).closed_by)
-            result.append(deciding.Closed(number=pull.number, merged=merged, by=by, by_us=by_us))
-        return tuple(result)
-
-    def _has(self, commit: CommitId, tip: CommitId) -> bool:
-        try:
-            return self.repo.is_ancestor(commit, tip)
-        except RefusedError:
-            return False
-
 
 @contextlib.contextmanager
 def _fenced(unit: str, pair: change.Pair, faults: list[str] | None) -> Iterator[None]:
@@ -261,48 +262,6 @@ def _fenced(unit: str, pair: change.Pair, faults: list[str] | None) -> Iterator[
             raise
         # The kind of fault only: its words may hold values of files.
         faults.append(f"{unit} -> {pair.target.name} cannot be judged ({type(error).__name__}), please report it")
-
-
-class Plans:
-    """Plans by everything that goes into them: what did not change since the last pass is not merged again."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], change.Change] = {}
-
-    def plan(self, pair: change.Pair, unit: str, commit: CommitId, choices: Sequence[Choice] = ()) -> change.Change:
-        mirrored = replace(pair, source=pair.target, target=pair.source)
-        key = (
-            *(unit, pair.source.name, pair.target.name, pair.source.paths, pair.target.paths),
-            change.content_of(pair, pair.base, unit) if pair.base is not None else None,
-            change.content_of(pair, pair.tree, unit),
-            change.content_of(mirrored, pair.tree, unit),
-            change.listings_of(pair),
-            pair.target.differences,
-            tuple(choices),
-        )
-        if (known := self._known.get(key)) is not None:
-            return replace(known, commit=commit, base=pair.base_commit)
-        if len(self._known) >= _PLANS:
-            self._known.clear()
-        self._known[key] = found = change.plan(pair, unit, commit, choices)
-        return found
-
-
-def values_of(conflict: Conflict) -> str:
-    """A short hash over both values: a decision is one about these values only."""
-    return hashlib.sha256(repr((str(conflict.source), str(conflict.target))).encode()).hexdigest()[:12]
-
-
-def speaks_of(choice: Choice, conflict: Conflict) -> bool:
-    """Whether a person's choice names this conflict: by its whole name, or by its field."""
-    if choice.path and choice.path != conflict.path and not conflict.path.endswith(f"/{choice.path}"):
-        return False
-    wanted = f"{choice.document} {choice.field}".strip()
-    return wanted in (str(conflict), conflict.field, conflict.label, f"{conflict.document} {conflict.field}", conflict.path)
-
-
-def _choice(picked: records.PickedSide) -> Choice:
-    return Choice(field=picked.field, side="source" if picked.side == "take" else "target")
 
 
 def steps_into(repository: Repository, target: str) -> tuple[Environment, Environment] | None:

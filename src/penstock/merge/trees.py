@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from penstock.merge import naming
+from penstock.merge import glancing, naming
 from penstock.merge.documents import Identity, Part, read
 from penstock.merge.files import Merging, format_of, is_encrypted
 from penstock.merge.outcome import Choice, FileMerge, Note, TreeMerge
@@ -229,8 +229,10 @@ class _Trees:
         """Objects that the target keeps in a file of another name: that file is merged with the source's."""
         known: dict[str, dict[str, list[Identity]]] = {}
         for path, file in list(files.items()):
+            if file.target is not None:
+                continue
             wanted = _objects(path, file.source if file.source is not None else file.base)
-            if file.target is not None or not wanted:
+            if not wanted:
                 continue
             directory = path.rpartition("/")[0]
             if directory not in known:
@@ -361,6 +363,13 @@ def _parts(path: str, content: bytes | None) -> list[Part]:
 
 def _objects(path: str, content: bytes | None) -> list[Identity]:
     """The named objects of a file."""
+    if content is not None and format_of(path) == "yaml":
+        try:
+            glanced = glancing.named(content.removeprefix(b"\xef\xbb\xbf").decode().replace("\r\n", "\n"))
+        except UnicodeDecodeError:
+            return []
+        if glanced is not None:
+            return glanced
     return [part.identity for part in _parts(path, content) if part.named]
 
 

@@ -55,6 +55,36 @@ class RequiredStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCheck:
+    """An endpoint that has to say yes. `${app}`, `${environment}`, `${source}` and `${commit}` are filled in."""
+
+    name: str
+    url: str
+    statuses: tuple[int, ...] = ()
+    """Empty: any 2xx."""
+    contains: str = ""
+    """A text its body has to hold."""
+    timeout: timedelta = timedelta(seconds=10)
+    credential: str = ""
+    """The name of a credential of the fleet file."""
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricQuery:
+    """A Prometheus query of which every value has to be inside of bounds; both may be given."""
+
+    name: str
+    address: str
+    query: str
+    below: float | None = None
+    above: float | None = None
+    timeout: timedelta = timedelta(seconds=10)
+    credential: str = ""
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
     """What must be green before a change is merged into an environment."""
 
@@ -65,10 +95,33 @@ class Gates:
     approvals: int = 1
     approvers: tuple[str, ...] = ()
     """Logins, or teams as 'team:name'; empty: anybody but the author of the pull request."""
+    by_authors: bool = False
+    """Whether who wrote a commit that travels may be among those who approve it."""
     windows: tuple[Window, ...] = ()
     statuses: tuple[RequiredStatus, ...] = ()
     references: bool = True
     """What the rendered objects say of each other still holds afterwards."""
+    http: tuple[HttpCheck, ...] = ()
+    metrics: tuple[MetricQuery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """The commit statuses by which an environment's own Flux says how it is."""
+
+    context: str
+    """With '*' for what is not known beforehand: 'kustomization/staging/*'."""
+    creator: str
+    """The login it reports as."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoRollback:
+    """What happens by itself when a promotion runs sick here."""
+
+    on_failure: Literal["off", "propose", "merge"] = "off"
+    after: timedelta = timedelta(minutes=10)
+    """For how long it has to fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +145,8 @@ class Hold:
     """A commit id, or the start of one, that must not be promoted; '' holds whatever the unit's content is."""
     environments: tuple[str, ...]
     reason: str
+    field: str = ""
+    """Only this field of it stays back, written as a difference is; the rest goes."""
     by: str = ""
     until: datetime | None = None
     place: Place | None = None
@@ -158,6 +213,9 @@ class Environment:
     """They are merged once every gate is green."""
     protected: bool = False
     """A value that did not run healthy upstream is reported on any pull request."""
+    rollback: AutoRollback = AutoRollback()
+    reported: Reported | None = None
+    """Where evidence comes from when its cluster cannot be asked."""
     differences: tuple[Difference, ...] = ()
     kustomization: FluxObject | None = None
     """The Flux Kustomization that syncs it (the one whose path is the environment's first path)."""

@@ -80,6 +80,48 @@ class MemoryTree:
         return tuple(sorted(self._directories[path]))
 
 
+class OverlayTree:
+    """A tree with some files written over it; None takes one away. Directories on the way to them have no id."""
+
+    def __init__(self, below: Tree, files: Mapping[str, bytes | None]) -> None:
+        self._below = below
+        self._files = dict(files)
+        self._touched: dict[str, set[str]] = {}
+        for path in self._files:
+            parent, child = "", ""
+            for part in path.split("/"):
+                child = f"{parent}/{part}" if parent else part
+                self._touched.setdefault(parent, set()).add(part)
+                parent = child
+        self.id: TreeId | None = None
+
+    def entry(self, path: str) -> Entry | None:
+        if path in self._files:
+            content = self._files[path]
+            return Entry(kind="file", id=blob_id(content), size_bytes=len(content)) if content is not None else None
+        if path in self._touched:
+            return Entry(kind="directory") if self.names(path) else None
+        return self._below.entry(path)
+
+    def read(self, path: str) -> bytes:
+        if path in self._files:
+            content = self._files[path]
+            if content is None:
+                raise FileNotFoundError(path)
+            return content
+        return self._below.read(path)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        before = self._below.entry(path)
+        found = set(self._below.names(path)) if before is not None and before.kind == "directory" else set()
+        for name in self._touched.get(path, ()):
+            if self.entry(f"{path}/{name}" if path else name) is None:
+                found.discard(name)
+            else:
+                found.add(name)
+        return tuple(sorted(found))
+
+
 def blob_id(content: bytes) -> BlobId:
     """The Git blob id of content (SHA-1 object format)."""
     return BlobId(hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())

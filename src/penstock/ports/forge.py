@@ -134,3 +134,6 @@ class Forge(Protocol):
 
     async def team_members(self, team: str) -> Sequence[str]:
         """Login names in a team of the repository's organisation."""
+
+    async def author(self, sha: CommitId) -> str:
+        """Login name of who wrote a commit, as the forge finds it by the author's address; '' when nobody is known by it."""

@@ -16,7 +16,7 @@ from typing import Literal
 from penstock import merge
 from penstock.merge.outcome import Choice, Conflict, FieldChange, FileMerge, Kept, Note, TreeMerge
 from penstock.model.pipeline import REMAINDER, Environment
-from penstock.model.tree import Entry, Tree
+from penstock.model.tree import Entry, OverlayTree, Tree
 from penstock.model.values import CommitId, EnvName
 from penstock.promote import listing
 
@@ -93,7 +93,15 @@ class Pair:
     base_commit: CommitId | None
     tree: Tree
     """The main branch: source and target are read from it."""
+    origin: Tree | None = None
+    """Where the source is read from instead, when an earlier revision of it is what would travel."""
+    since: CommitId | None = None
+    """From where on commits are news, when fields that were held back since then go now."""
     trees: Trees = field(default_factory=Trees)
+
+    @property
+    def source_tree(self) -> Tree:
+        return self.origin if self.origin is not None else self.tree
 
     def roots(self) -> Iterator[tuple[str, str]]:
         """Corresponding directories of source and target."""
@@ -139,9 +147,29 @@ def plan(pair: Pair, unit: str, commit: CommitId, choices: Sequence[Choice] = ()
         fields=tuple(change for one in merged for change in one.fields),
         kept=tuple(kept for one in merged for kept in one.kept),
         notes=tuple(note for one in merged for note in one.notes),
-        content=content_of(pair, pair.tree, unit),
+        content=content_of(pair, pair.source_tree, unit),
         digest=digest(files),
     )
+
+
+def with_held(pair: Pair, unit: str, base: Tree, held: Sequence[tuple[Tree, str]]) -> Tree:
+    """The base as it is for a unit of which some fields stayed back: these have the value of the tree they were held at."""
+    for then, pattern in held:
+        files: dict[str, bytes | None] = {}
+        for root, _ in pair.roots():
+            only = {path for tree in (then, base) for path in _paths(pair, tree, root, unit, side="source")}
+            merged = merge.trees(
+                then, base, then, source_root=root, target_root=root, only=tuple(sorted(only)), declared=(pattern,)
+            )
+            before, after = (
+                {file: found for path in only for file, found in _identities(_Files(tree), f"{root}/{path}")}
+                for tree in (then, base)
+            )
+            for path in sorted(before.keys() | after.keys()):
+                if before.get(path) != after.get(path):
+                    files[path] = merged.changes[path] if path in merged.changes else then.read(path) if path in before else None
+        base = OverlayTree(base, files)
+    return base
 
 
 def settled_file(tree: Tree, source: EnvName, target: EnvName, unit: str, commit: CommitId) -> tuple[str, bytes]:
@@ -193,7 +221,8 @@ def content_of(pair: Pair, tree: Tree, unit: str) -> str:
 
 def listings_of(pair: Pair) -> tuple[tuple[str, bytes], ...]:
     """The listings of both environments and of the base, whole: a merge of one app's line depends on the lines around it."""
-    found = [one for roots in pair.roots() for root in roots for one in pair.trees.listings(pair.tree, root)]
+    sides = [(tree, root) for ours, theirs in pair.roots() for tree, root in ((pair.source_tree, ours), (pair.tree, theirs))]
+    found = [one for tree, root in sides for one in pair.trees.listings(tree, root)]
     if pair.base is not None:
         found += [one for root, _ in pair.roots() for one in pair.trees.listings(pair.base, root)]
     return tuple((one.path, one.data) for one in found)
@@ -253,7 +282,7 @@ def _is_directory(tree: Tree, path: str) -> bool:
 def _kind(pair: Pair, unit: str) -> Kind:
     if unit == REMAINDER:
         return "update"
-    here = any(_is_directory(pair.tree, f"{root}/{APPS}/{unit}") for root, _ in pair.roots())
+    here = any(_is_directory(pair.source_tree, f"{root}/{APPS}/{unit}") for root, _ in pair.roots())
     there = any(_is_directory(pair.tree, f"{root}/{APPS}/{unit}") for _, root in pair.roots())
     return "removal" if there and not here else "new" if here and not there else "update"
 
@@ -261,7 +290,7 @@ def _kind(pair: Pair, unit: str) -> Kind:
 def _merged(pair: Pair, unit: str, source_root: str, target_root: str, choices: Sequence[Choice]) -> TreeMerge:
     """One directory's merge, listings included."""
     declared = tuple(difference.pattern for difference in pair.target.differences)
-    only: set[str] = set(_paths(pair, pair.tree, source_root, unit, side="source"))
+    only: set[str] = set(_paths(pair, pair.source_tree, source_root, unit, side="source"))
     only |= set(_paths(pair, pair.tree, target_root, unit, side="target"))
     if pair.base is not None:
         only |= set(_paths(pair, pair.base, source_root, unit, side="source"))
@@ -269,7 +298,7 @@ def _merged(pair: Pair, unit: str, source_root: str, target_root: str, choices: 
     if only:
         result = merge.trees(
             pair.base,
-            pair.tree,
+            pair.source_tree,
             pair.tree,
             source_root=source_root,
             target_root=target_root,
@@ -330,7 +359,7 @@ def _listing_merge(
 ) -> tuple[str, bytes | None, FileMerge] | None:
     """(path in the target, its bytes now, its merge) of one kustomization that may list apps; None without a change."""
     base = _listing(pair, pair.base, f"{source_root}/{folder}") if pair.base is not None else None
-    source = _listing(pair, pair.tree, f"{source_root}/{folder}")
+    source = _listing(pair, pair.source_tree, f"{source_root}/{folder}")
     target = _listing(pair, pair.tree, f"{target_root}/{folder}")
     known = target or source or base
     if known is None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from penstock.model.pipeline import Environment, Freeze, Hold
+from penstock.model.pipeline import Environment, Freeze, Gates, Hold
+from penstock.model.question import Answer
 from penstock.model.values import CommitId, EnvName
-from penstock.promote import calendar
+from penstock.promote import calendar, checking
 from penstock.promote.evidence import Evidence
 
 State = Literal["passed", "waiting", "failed"]
@@ -32,6 +33,8 @@ class Verdict:
     """When waiting will end by itself, if that is known."""
     who: Who = "nobody"
     """What it waits for: time passing, a machine finishing, or a person acting."""
+    need: str = ""
+    """What has to be done, for a sentence that begins with it: 'one approval from team web'."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class Situation:
     author: str = ""
     """Who opened the pull request: no approval of theirs counts."""
     change_authors: tuple[str, ...] = ()
+    """Logins of who wrote the commits that travel."""
     teams: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Team name -> logins."""
     statuses: tuple[Status, ...] = ()
@@ -76,6 +80,8 @@ class Situation:
     """Why the result would not be the source's configuration, '' when it would be."""
     broken: tuple[str, ...] = ()
     """References between rendered objects of the target that the change would break, each a clause with its place."""
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    """What the servers that checks ask said, by the name of the check."""
     freezes: tuple[Freeze, ...] = ()
     holds: tuple[Hold, ...] = ()
     now: datetime
@@ -117,12 +123,15 @@ def soak(situation: Situation) -> list[Verdict]:
         return []
     begun = [evidence.since if evidence.state == "healthy" else None for evidence in situation.evidence]
     since = [moment for moment in begun if moment is not None]
+    ended = [evidence.until for evidence in situation.evidence if evidence.until]
     if len(since) < len(begun) or not begun:
         return [Verdict(gate="soak", state="waiting", text=f"soak of {span(wanted)} begins once it is healthy", who="machine")]
-    done = situation.now - max(since)
+    done = min([situation.now, *ended]) - max(since)
     if done >= wanted:
         return [Verdict(gate="soak", state="passed", text=f"ran healthy for {span(done)} (soak {span(wanted)})")]
     text = f"soak {span(max(done, timedelta(0)))} of {span(wanted)}"
+    if ended:
+        return [Verdict(gate="soak", state="failed", text=f"{text}, then it was healthy no more", who="machine")]
     return [Verdict(gate="soak", state="waiting", text=text, until=max(since) + wanted, who="time")]
 
 
@@ -147,8 +156,16 @@ def references(situation: Situation) -> list[Verdict]:
     return [Verdict(gate="references", state="failed", text=f"would break {situation.broken[0]}{more}", who="person")]
 
 
+def soaked(evidence: Evidence, rules: Gates, now: datetime) -> bool:
+    """Whether these gates let content go that ran so: healthy, and for long enough."""
+    if evidence.state != "healthy":
+        return False
+    since, until = evidence.since, evidence.until or now
+    return not rules.soak or (since is not None and until - since >= rules.soak)
+
+
 def approvals(situation: Situation) -> list[Verdict]:
-    """Enough different people, allowed to, other than the author, for exactly this content."""
+    """Enough different people, allowed to, other than whoever opened or wrote it, for exactly this content."""
     rules = situation.target.gates
     if situation.rejections:
         unhappy = ", ".join(sorted(set(situation.rejections)))
@@ -160,20 +177,26 @@ def approvals(situation: Situation) -> list[Verdict]:
     whom = f" from {', '.join(approver.replace('team:', 'team ') for approver in rules.approvers)}" if rules.approvers else ""
     if len(names) >= rules.approvals:
         return [Verdict(gate="approvals", state="passed", text=f"approved by {', '.join(names)}")]
-    text = f"{len(names)} of {rules.approvals} approval{'s' if rules.approvals > 1 else ''}{whom}"
-    return [Verdict(gate="approvals", state="waiting", text=text, who="person")]
+    own = sorted(_able(situation, allowed) - set(names))
+    void = f" ({', '.join(own)} wrote it, which does not count)" if own else ""
+    text = f"{len(names)} of {rules.approvals} approval{'s' if rules.approvals > 1 else ''}{whom}{void}"
+    missing = rules.approvals - len(names)
+    more = "more " if names else ""
+    need = f"{'one' if missing == 1 else missing} {more}approval{'s' if missing > 1 else ''}{whom}"
+    return [Verdict(gate="approvals", state="waiting", text=text, who="person", need=need)]
 
 
 def _counted(situation: Situation, allowed: set[str] | None) -> list[str]:
-    """Who approved and may: not the author, and one of those allowed where only some are."""
-    return sorted(
-        {
-            approval.user
-            for approval in situation.approvals
-            if approval.user not in (situation.author, *situation.change_authors)
-            and (allowed is None or approval.user in allowed)
-        }
-    )
+    """Who approved and may: one of those allowed where only some are, and none of those who wrote it."""
+    # Forges compare logins without regard to case.
+    wrote = set() if situation.target.gates.by_authors else {login.casefold() for login in situation.change_authors}
+    return sorted(user for user in _able(situation, allowed) if user.casefold() not in wrote)
+
+
+def _able(situation: Situation, allowed: set[str] | None) -> set[str]:
+    """Who approved, without regard to who wrote it."""
+    approved = {one.user for one in situation.approvals if one.user != situation.author}
+    return approved if allowed is None else approved & allowed
 
 
 def _allowed(approvers: Sequence[str], teams: Mapping[str, Sequence[str]]) -> set[str] | None:
@@ -198,15 +221,19 @@ def window(situation: Situation) -> list[Verdict]:
     return [Verdict(gate="window", state="waiting", text=text, until=opens, who="time")]
 
 
+def frozen(freezes: Sequence[Freeze], target: EnvName, now: datetime) -> tuple[Freeze, ...]:
+    """Those in force for an environment."""
+    return tuple(one for one in freezes if _concerns(one.environments, target) and _in_force(one.since, one.until, now))
+
+
 def freeze(situation: Situation) -> list[Verdict]:
     """Nobody stopped the line."""
     found = []
-    for one in situation.freezes:
-        if not _concerns(one.environments, situation.target.name) or not _in_force(one.since, one.until, situation.now):
-            continue
+    for one in frozen(situation.freezes, situation.target.name, situation.now):
         by = f" by {one.by}" if one.by else ""
         who: Who = "time" if one.until else "person"
-        found.append(Verdict(gate="freeze", state="waiting", text=f"frozen{by}: {one.reason}", until=one.until, who=who))
+        text, need = f"frozen{by}: {one.reason}", f"unfreeze {situation.target.name} when it may go on (frozen{by}: {one.reason})"
+        found.append(Verdict(gate="freeze", state="waiting", text=text, until=one.until, who=who, need=need))
     return found
 
 
@@ -214,14 +241,21 @@ def hold(situation: Situation) -> list[Verdict]:
     """Nobody holds this unit or one of these commits back."""
     found = []
     for one in situation.holds:
-        if not _concerns(one.environments, situation.target.name) or not _in_force(None, one.until, situation.now):
-            continue
-        if one.unit not in ("", situation.unit) or (one.commit and not _travels(one.commit, situation)):
+        if one.field or not holds(one, situation.unit, situation.target.name, situation.now):
+            continue  # A field that is held does not travel; the rest may.
+        if one.commit and not _travels(one.commit, situation):
             continue
         by = f" by {one.by}" if one.by else ""
         who: Who = "time" if one.until else "person"
-        found.append(Verdict(gate="hold", state="waiting", text=f"held back{by}: {one.reason}", until=one.until, who=who))
+        what = one.commit[:10] or one.unit or situation.unit
+        text, need = f"held back{by}: {one.reason}", f"penstock release {what}, when it may go (held back{by}: {one.reason})"
+        found.append(Verdict(gate="hold", state="waiting", text=text, until=one.until, who=who, need=need))
     return found
+
+
+def holds(one: Hold, unit: str, target: EnvName, now: datetime) -> bool:
+    """Whether a hold is in force for a unit on its way into an environment."""
+    return one.unit in ("", unit) and _concerns(one.environments, target) and _in_force(None, one.until, now)
 
 
 def statuses(situation: Situation) -> list[Verdict]:
@@ -242,6 +276,22 @@ def statuses(situation: Situation) -> list[Verdict]:
     return found
 
 
+def checks(situation: Situation) -> list[Verdict]:
+    """What endpoints and metrics say."""
+    rules, answers = situation.target.gates, situation.answers
+    found = [(one.name, checking.http(one, answers.get(one.name))) for one in rules.http]
+    found += [(one.name, checking.metric(one, answers.get(one.name))) for one in rules.metrics]
+    return [
+        Verdict(
+            gate=f"check {name}",
+            state=one.state,
+            text=one.text,
+            who="nobody" if one.state == "passed" else "machine" if one.by_itself else "person",
+        )
+        for name, one in found
+    ]
+
+
 GATES: tuple[Callable[[Situation], list[Verdict]], ...] = (
     hold,
     freeze,
@@ -250,6 +300,7 @@ GATES: tuple[Callable[[Situation], list[Verdict]], ...] = (
     verdict,
     references,
     statuses,
+    checks,
     approvals,
     window,
 )

@@ -23,6 +23,7 @@ _PROMOTION = re.compile(r"(\S+) (\S+)@([0-9a-f]{7,64}) -> (\S+)\Z")
 _ADOPTION = re.compile(r"(?:(\S+) )?(\S+?)(?:@([0-9a-f]{7,64}))? -> (\S+)\Z")
 _ROLLBACK = re.compile(r"(\S+) (\S+)@([0-9a-f]{7,64})\Z")
 _BASE = re.compile(r"(\S+)@([0-9a-f]{7,64})\Z")
+_HELD = re.compile(r"([0-9a-f]{7,64}) (.+)\Z")
 _CHOICE = re.compile(r"(take|keep) ([0-9a-f]{12}) (.+)\Z")
 
 
@@ -67,6 +68,17 @@ class PickedSide:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldField:
+    """A field that stayed back when the rest went: the source's value at `commit` is still what it is compared with."""
+
+    commit: CommitId
+    pattern: str
+
+    def __str__(self) -> str:
+        return f"{self.commit} {self.pattern}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
     """One unit's change that went, or is about to go, from `source` at `commit` to `target`."""
 
@@ -83,6 +95,7 @@ class Promotion:
     pull: str = ""
     approved_by: tuple[str, ...] = ()
     picked: tuple[PickedSide, ...] = ()
+    held: tuple[HeldField, ...] = ()
     bypass: str = ""
     trace: str = ""
     """A W3C traceparent."""
@@ -96,6 +109,7 @@ class Promotion:
             ("Penstock-Evidence", self.evidence),
             ("Penstock-Verdict", self.verdict),
             *(("Penstock-Choice", str(choice)) for choice in self.picked),
+            *(("Penstock-Held", str(one)) for one in self.held),
             ("Penstock-Pull", self.pull),
             *(("Penstock-Approved-By", login) for login in self.approved_by),
             ("Penstock-Bypass", self.bypass),
@@ -163,6 +177,8 @@ def _with(promotion: Promotion, key: str, value: str) -> Promotion:
         case "Penstock-Choice" if found := _CHOICE.match(value):
             picked = PickedSide(side="take" if found[1] == "take" else "keep", values=found[2], field=found[3])
             return replace(promotion, picked=(*promotion.picked, picked))
+        case "Penstock-Held" if found := _HELD.match(value):
+            return replace(promotion, held=(*promotion.held, HeldField(commit=CommitId(found[1]), pattern=found[2])))
         case _:
             return promotion
 
@@ -184,6 +200,8 @@ class Base:
     """The commit whose source configuration the target's was last brought in line with; None when it never was."""
     rolled_back: CommitId | None = None
     """The newest source commit that was promoted and is rolled back."""
+    held: tuple[HeldField, ...] = ()
+    """What stayed back when that was brought in line."""
 
 
 IsAncestor = Callable[[CommitId, CommitId], bool]
@@ -222,7 +240,7 @@ def _newest(
         for promotion in landed.record.promotions:
             if (promotion.unit, promotion.source, promotion.target) == (unit, source, target):
                 if reached:
-                    return landed.commit, Base(commit=promotion.commit, rolled_back=undone)
+                    return landed.commit, Base(commit=promotion.commit, rolled_back=undone, held=promotion.held)
                 undone = undone or promotion.commit
         for settling in landed.record.settlings:
             if reached and (settling.source, settling.target) == (source, target) and settling.unit in ("", unit):

@@ -36,6 +36,7 @@ class Travelling:
     commit: str
     subject: str
     author: str
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class Proposal:
     before: Mapping[str, bytes | None] = field(default_factory=dict)
     """The target's files as they are now, for the diff; by path."""
     auto_merge: bool = True
+    newer: int = 0
+    """How many later revisions of the source wait behind this one."""
 
 
 def clean(text: str) -> str:
@@ -116,6 +119,10 @@ def body(proposal: Proposal) -> str:
     if proposal.broken:
         parts.append(_broken(proposal.broken))
     parts.append(_gates(proposal))
+    if proposal.newer:
+        one = proposal.newer == 1
+        revisions = f"{proposal.newer} newer revision{'' if one else 's'} of {change.source} wait{'s' if one else ''}"
+        parts.append(f"{revisions} behind it, not yet proven.")
     parts.append(LIVE)
     if notes := [note for note in change.notes if note.kind not in ("new-file", "deleted-file")]:
         parts.append(_notes(notes))
@@ -304,6 +311,7 @@ def state_of(proposal: Proposal) -> str:
         [(one.gate, one.state, one.until.isoformat() if one.until else "", one.who) for one in proposal.verdicts],
         [one.text for one in proposal.verdicts if one.gate == "approvals" or one.state == "failed"],
         proposal.auto_merge,
+        proposal.newer,
     ]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 

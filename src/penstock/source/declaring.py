@@ -9,16 +9,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import time
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from penstock.merge import selecting
 from penstock.model import people
 from penstock.model.errors import Place, Problem
 from penstock.model.notification import EVENTS, SEVERITIES, Notification
-from penstock.model.pipeline import Difference, Environment, Freeze, Gates, Hold, RequiredStatus, Settled, Window
+from penstock.model.pipeline import AutoRollback, Difference, Environment, Freeze, Gates, Hold, Reported, Settled
 from penstock.model.values import EnvName
-from penstock.source import granting
+from penstock.source import gating, granting
 from penstock.source.document import Document
 from penstock.source.reading import Cursor
 
@@ -28,7 +26,17 @@ FOLDER = ".penstock"
 
 ROOT_FIELDS = ("apiVersion", "kind", "metadata", "spec")
 METADATA_FIELDS = ("name",)
-PIPELINE_FIELDS = ("environments", "differences", "gates", "autoPromote", "autoMerge", "freezes", "holds", "access")
+PIPELINE_FIELDS = (
+    "environments",
+    "differences",
+    "gates",
+    "autoPromote",
+    "autoMerge",
+    "rollback",
+    "freezes",
+    "holds",
+    "access",
+)
 ENVIRONMENT_FIELDS = (
     "name",
     "path",
@@ -38,19 +46,18 @@ ENVIRONMENT_FIELDS = (
     "gates",
     "autoPromote",
     "autoMerge",
+    "rollback",
+    "evidence",
     "protected",
     "differences",
 )
-GATE_FIELDS = ("healthy", "soak", "approvals", "windows", "statuses", "references")
-APPROVAL_FIELDS = ("count", "from")
-WINDOW_FIELDS = ("days", "from", "to", "timeZone")
-STATUS_FIELDS = ("context", "creator")
+EVIDENCE_FIELDS = ("context", "creator")
+ROLLBACK_FIELDS = ("onFailure", "after")
 FREEZE_FIELDS = ("environments", "reason", "by", "since", "until")
-HOLD_FIELDS = ("app", "commit", "environments", "reason", "by", "until")
+HOLD_FIELDS = ("app", "commit", "field", "environments", "reason", "by", "until")
+_FIELD_HINT = "write it like spec.replicas or '#Ingress/web spec.rules[*].host'"
 NOTIFICATION_FIELDS = ("events", "environments", "apps", "severity", "to")
 SETTLED_FIELDS = ("from", "to", "app", "commit")
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(slots=True)
@@ -85,10 +92,19 @@ def pipeline(document: Document, into: Declared, problems: list[Problem]) -> Non
     if not isinstance(spec.value, dict):
         return
     shared = _differences(spec.at("differences"))
-    gates = _gates(spec.at("gates"), Gates())
-    promote, merge = spec.at("autoPromote").flag(True), spec.at("autoMerge").flag(True)
+    gates = gating.read(spec.at("gates"), Gates())
+    default = Environment(
+        name=EnvName(""),
+        paths=(),
+        cluster="",
+        gates=gates,
+        auto_promote=spec.at("autoPromote").flag(True),
+        auto_merge=spec.at("autoMerge").flag(True),
+        rollback=_rollback(spec.at("rollback"), AutoRollback()),
+        differences=shared,
+    )
     for item in spec.at("environments").items():
-        if environment := _environment(item, shared, gates, promote, merge, into.environments):
+        if environment := _environment(item, default, into.environments):
             into.environments.append(environment)
     into.freezes += [_freeze(item) for item in spec.at("freezes").items()]
     into.holds += [_hold(item) for item in spec.at("holds").items()]
@@ -175,9 +191,8 @@ def _head(root: Cursor, kinds: Sequence[str]) -> bool:
     return True
 
 
-def _environment(
-    item: Cursor, shared: tuple[Difference, ...], gates: Gates, promote: bool, merge: bool, before: Sequence[Environment]
-) -> Environment | None:
+def _environment(item: Cursor, default: Environment, before: Sequence[Environment]) -> Environment | None:
+    """One environment; what it does not say is as in `default`."""
     item.fields(ENVIRONMENT_FIELDS, required=("name",))
     name = item.at("name").text()
     if not name:
@@ -194,11 +209,13 @@ def _environment(
         paths=tuple(_clean(path, item) for path in paths),
         cluster=item.at("cluster").text(name),
         promote_from=tuple(EnvName(text) for text in item.at("promoteFrom").texts()),
-        gates=_gates(item.at("gates"), gates),
-        auto_promote=item.at("autoPromote").flag(promote),
-        auto_merge=item.at("autoMerge").flag(merge),
+        gates=gating.read(item.at("gates"), default.gates),
+        auto_promote=item.at("autoPromote").flag(default.auto_promote),
+        auto_merge=item.at("autoMerge").flag(default.auto_merge),
         protected=item.at("protected").flag(False),
-        differences=shared + _differences(item.at("differences")),
+        rollback=_rollback(item.at("rollback"), default.rollback),
+        reported=_reported(item.at("evidence"), name),
+        differences=default.differences + _differences(item.at("differences")),
         place=item.at("name").place,
     )
 
@@ -212,85 +229,27 @@ def _clean(path: str, item: Cursor) -> str:
 
 
 def _differences(items: Cursor) -> tuple[Difference, ...]:
-    found = []
-    for item in items.items():
-        if text := item.text():
-            try:
-                selecting.parse(text)
-            except ValueError as error:
-                item.problem(
-                    f"cannot be read as a field: {error}", "write it like spec.replicas or '#Ingress/web spec.rules[*].host'"
-                )
-                continue
-            found.append(Difference(pattern=text, place=item.place))
-    return tuple(found)
+    return tuple(Difference(pattern=text, place=item.place) for item in items.items() if (text := _field(item)))
 
 
-def _gates(gates: Cursor, default: Gates) -> Gates:
-    if not gates.present:
-        return default
-    gates.fields(GATE_FIELDS)
-    approvals = gates.at("approvals")
-    count, approvers = default.approvals, default.approvers
-    if isinstance(approvals.value, dict):
-        approvals.fields(APPROVAL_FIELDS)
-        count = approvals.at("count").count(1)
-        approvers = approvals.at("from").texts()
-    elif approvals.present:
-        count = approvals.count(default.approvals)
-    windows = gates.at("windows")
-    statuses = gates.at("statuses")
-    return Gates(
-        healthy=gates.at("healthy").flag(default.healthy),
-        soak=gates.at("soak").duration(default.soak),
-        approvals=count,
-        approvers=approvers,
-        windows=tuple(_window(item) for item in windows.items()) if windows.present else default.windows,
-        statuses=tuple(_status(item) for item in statuses.items()) if statuses.present else default.statuses,
-        references=gates.at("references").flag(default.references),
-    )
-
-
-def _status(item: Cursor) -> RequiredStatus:
-    item.fields(STATUS_FIELDS, required=("context",))
-    return RequiredStatus(context=item.at("context").text(), creator=item.at("creator").text())
-
-
-def _window(item: Cursor) -> Window:
-    item.fields(WINDOW_FIELDS, required=("from", "to", "timeZone"))
-    zone = item.at("timeZone").text("UTC")
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        item.at("timeZone").problem(f"unknown time zone {zone!r}", "a name like Europe/Berlin or UTC", code="UnknownTimeZone")
-        zone = "UTC"
-    start, end = _time_of_day(item.at("from")), _time_of_day(item.at("to"))
-    return Window(days=_days(item.at("days")), start=start, end=end, zone=zone, place=item.place)
-
-
-def _time_of_day(item: Cursor) -> time:
-    text = item.text("00:00")
-    try:
-        return time.fromisoformat("00:00" if text == "24:00" else text)
-    except ValueError:
-        item.problem("not a time of day", "write it like '09:00'")
-        return time(0)
-
-
-def _days(item: Cursor) -> tuple[int, ...]:
-    """Weekdays of a list of names and ranges ('Mon-Fri'); absent: every day."""
-    texts = (item.text(),) if isinstance(item.value, str) else item.texts()
+def _reported(item: Cursor, name: str) -> Reported | None:
     if not item.present:
-        return tuple(range(7))
-    days: set[int] = set()
-    for text in texts:
-        first, _, last = text.partition("-")
-        if first not in _DAYS or (last or first) not in _DAYS:
-            item.problem(f"unknown weekday {text!r}", f"names are {', '.join(_DAYS)}, ranges like Mon-Fri")
-            continue
-        start, end = _DAYS.index(first), _DAYS.index(last or first)
-        days |= {day % 7 for day in range(start, end + 1 if end >= start else end + 8)}
-    return tuple(sorted(days))
+        return None
+    item.fields(EVIDENCE_FIELDS, required=("creator",))
+    return Reported(context=item.at("context").text(f"kustomization/{name}/*"), creator=item.at("creator").text())
+
+
+def _rollback(item: Cursor, default: AutoRollback) -> AutoRollback:
+    if not item.present:
+        return default
+    item.fields(ROLLBACK_FIELDS)
+    asked = item.at("onFailure")
+    # YAML takes off for false.
+    wanted = "off" if asked.value is False else asked.text(default.on_failure)
+    known = next((one for one in ("off", "propose", "merge") if one == wanted), None)
+    if known is None:
+        item.at("onFailure").problem(f"unknown onFailure {wanted!r}", "off, propose or merge")
+    return AutoRollback(on_failure=known or default.on_failure, after=item.at("after").duration(default.after))
 
 
 def _freeze(item: Cursor) -> Freeze:
@@ -311,11 +270,24 @@ def _hold(item: Cursor) -> Hold:
         unit=item.at("app").text(),
         commit=item.at("commit").text(),
         environments=item.at("environments").texts(),
+        field=_field(item.at("field")),
         reason=item.at("reason").text(),
         by=item.at("by").text(),
         until=item.at("until").instant(),
         place=item.place,
     )
+
+
+def _field(item: Cursor) -> str:
+    """A field as a difference names it; '' (with a problem) for what cannot be read."""
+    text = item.text()
+    try:
+        if text:
+            selecting.parse(text)
+    except ValueError as error:
+        item.problem(f"cannot be read as a field: {error}", _FIELD_HINT)
+        return ""
+    return text
 
 
 def _notification(root: Cursor) -> Notification:

@@ -83,6 +83,14 @@ class Cursor:
             self.problem(f"{self._name} must be a whole number, 0 or more")
         return default
 
+    def number(self) -> float | None:
+        """A number; None when absent or (with a problem) something else."""
+        if isinstance(self.value, int | float) and not isinstance(self.value, bool):
+            return float(self.value)
+        if self.value is not None:
+            self.problem(f"{self._name} must be a number, it is {kind(self.value)}")
+        return None
+
     def duration(self, default: timedelta) -> timedelta:
         if not self.present:
             return default

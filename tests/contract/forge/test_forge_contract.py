@@ -571,3 +571,18 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 15) -
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - another process changes it
             await asyncio.sleep(0.05)
+
+
+async def test_who_wrote_a_commit_is_known_by_the_address(make_fleet: MakeFleet) -> None:
+    fleet = await make_fleet()
+    forge = await fleet.forge("penstock")
+    base = await fleet.push("main", {FILE: b"replicas: 1\n"}, base=None)
+    assert await forge.author(base) == ""
+    mirror = fleet.mirror("developer", "known")
+    await mirror.fetch()
+    known = Signature(name="Anybody", email="developer@localhost.invalid", when=AUTHOR.when)
+    made = mirror.write_commit([base], {FILE: b"replicas: 2\n"}, message="more", author=known)
+    await mirror.push("main", made, expect=base)
+    assert await forge.author(made) == "developer"
+    with pytest.raises(RefusedError):
+        await forge.author(CommitId("1" * 40))

@@ -218,7 +218,10 @@ class Fleet:
             "totalReconciliations": 1,
             "metadata": {"revision": f"main@sha1:{tip}"},
         }
-        past = [one for one in before.get("history") or () if (one["digest"], one["lastReconciledStatus"]) != (digest, reason)]
+        known = before.get("history") or ()
+        if known and (known[0]["digest"], known[0]["lastReconciledStatus"]) == (digest, reason):
+            entry["firstReconciled"] = known[0]["firstReconciled"]
+        past = [one for one in known if (one["digest"], one["lastReconciledStatus"]) != (digest, reason)]
         applied = {"lastAppliedRevision": f"main@sha1:{tip}"} if healthy else {}
         return {
             "observedGeneration": generation,

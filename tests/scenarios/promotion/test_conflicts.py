@@ -156,7 +156,7 @@ async def test_status_and_explain_say_where_a_change_is_and_what_it_waits_for(
     shown = capsys.readouterr().out
     assert f'web: {commit[:7]} "raise checkout timeout to 20s" is live in dev, not yet in staging, not yet in prod.' in shown
     assert "-> PR #1 open" in shown and "ok healthy in dev" in shown and ".. 0 of 1 approval" in shown
-    assert said.next.startswith("0 of 1 approval on PR #1")
+    assert said.next.startswith("one approval on PR #1")
     await fleet.approve(await fleet.the_pull())
     await fleet.settle()
     await fleet.syncs("staging")

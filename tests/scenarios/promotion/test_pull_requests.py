@@ -23,19 +23,18 @@ async def opened(fleet: Fleet) -> int:
 
 
 @pytest.mark.row("M08")
-async def test_a_second_commit_to_dev_updates_the_open_pull_request(fleet: Fleet) -> None:
+async def test_a_second_commit_to_dev_updates_the_open_pull_request_once_it_ran_healthy(fleet: Fleet) -> None:
     number = await opened(fleet)
     head = (await fleet.the_pull()).head_sha
     await fleet.raise_timeout(to="30s", was="20s")
-    assert await fleet.settle() == ["update web -> staging"]
+    await fleet.settle()
+    assert (await fleet.the_pull()).head_sha == head, "the first is proven, the second is not yet"
+    await fleet.syncs("dev")
+    assert (await fleet.settle())[-1] == "update web -> staging"
     pull = await fleet.the_pull()
     assert pull.number == number and pull.head_sha != head
     assert pull.title == "Promote web: dev → staging (raise checkout timeout to 30s and 1 more)"
-    assert "not healthy in dev yet" in pull.body
     await fleet.approve(pull)
-    await fleet.settle()
-    assert (await fleet.the_pull()).state == "open", "approved, but it never ran"
-    await fleet.syncs("dev")
     assert (await fleet.settle())[0] == "merge web -> staging"
     assert "checkout_timeout: 30s" in await fleet.read("clusters/staging/apps/web/config.yaml")
 
@@ -65,6 +64,26 @@ async def test_nobody_merges_without_a_review(fleet: Fleet) -> None:
     assert await fleet.settle() == []
     fleet.clock.turn(days=30)
     assert await fleet.settle() == []
+    assert (await fleet.the_pull()).state == "open"
+
+
+async def test_who_wrote_the_change_does_not_approve_its_promotion(any_fleet: Fleet) -> None:
+    """The pull request is Penstock's own, so without this rule its author would be nobody who could approve."""
+    fleet = any_fleet
+    await fleet.git("config", "user.email", "developer@localhost.invalid")
+    await opened(fleet)
+    await fleet.approve(await fleet.the_pull(), "developer")
+    await fleet.settle()
+    assert "0 of 1 approval (developer wrote it, which does not count)" in (await fleet.the_pull()).body
+    await fleet.approve(await fleet.the_pull())
+    assert (await fleet.settle())[0] == "merge web -> staging"
+
+
+async def test_whom_the_forge_does_not_know_is_taken_for_the_login_of_that_name(fleet: Fleet) -> None:
+    await fleet.git("config", "user.email", "developer@elsewhere.example")
+    await opened(fleet)
+    await fleet.approve(await fleet.the_pull(), "developer")
+    await fleet.settle()
     assert (await fleet.the_pull()).state == "open"
 
 

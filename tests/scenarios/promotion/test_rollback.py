@@ -6,6 +6,7 @@ import pytest
 from promotion_fleet import WEB, Fleet
 
 from penstock.app import log, promote, rollback
+from penstock.controllers.promotion_reverting import Reverting
 from penstock.model import errors
 
 
@@ -20,7 +21,7 @@ async def promoted(fleet: Fleet) -> None:
     assert await fleet.settle() == ["open web -> prod"]
 
 
-async def merged(fleet: Fleet, found: rollback.RolledBack) -> None:
+async def merged(fleet: Fleet, found: Reverting) -> None:
     assert found.pull is not None
     pull = await fleet.forges["reviewer"].pull(found.pull.number)
     await fleet.forges["reviewer"].merge_pull(

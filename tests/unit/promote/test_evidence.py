@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from penstock.model.values import CommitId, EnvName
-from penstock.promote import evidence
+from penstock.promote import evidence, timeline
 
 DEV = EnvName("dev")
 OLD, NEW, OTHER = (CommitId(digit * 40) for digit in "123")
@@ -203,3 +203,81 @@ def test_own_health_proves_nothing_of_another_digest_generation_or_commit() -> N
     older = sick_environment()
     older["status"]["observedGeneration"] = 8
     assert read_sick(older) == "failed"
+
+
+def past(*entries: dict[str, Any], content: tuple[str, ...] = (OLD,), healthy_now: bool = True) -> evidence.Evidence:
+    """What the history, newest first, proves of content that is not the newest any more."""
+    return evidence.read_past(
+        DEV,
+        timeline.entries_of({"history": list(entries)}),
+        holds_content=lambda commit: commit in content,
+        proven=lambda commit, digest: digest == "sha256:old",
+        healthy_now=healthy_now,
+        now=NOW,
+    )
+
+
+OLD_RAN = history("sha256:old", OLD, "10:00:00", "10:30:00")
+NEW_RAN = history("sha256:new", NEW, "10:30:00", "14:50:00")
+NEW_FAILED = history("sha256:new", NEW, "10:35:00", "14:50:00", "HealthCheckFailed")
+
+
+@pytest.mark.parametrize(
+    ("entries", "healthy_now", "since", "until"),
+    [
+        ([NEW_RAN, OLD_RAN], True, "10:00", None),
+        ([NEW_RAN, OLD_RAN], False, "10:00", "14:50"),
+        ([NEW_FAILED, OLD_RAN], False, "10:00", "10:35"),
+        ([history("sha256:new", NEW, "10:30:00", "10:30:00", "BuildFailed"), OLD_RAN], False, "10:00", "10:30"),
+        ([OLD_RAN, history("sha256:old", OLD, "09:00:00", "09:59:00", "HealthCheckFailed")], True, "10:00", None),
+        # Taken up again after something else: what was before that does not count.
+        ([OLD_RAN, history("sha256:x", OTHER, "09:00:00", "10:10:00"), history("sha256:old", OLD, "08:00:00", "08:59:00")],
+         True, "10:10", None),
+        # A failure within one second of the last success is later if the controller put it first.
+        ([history("sha256:new", NEW, "10:30:00", "10:30:00", "HealthCheckFailed"), OLD_RAN], True, "10:00", "10:30"),
+        # Waiting for a dependency is no failure.
+        ([history("sha256:new", NEW, "10:31:00", "10:32:00", "DependencyNotReady"), OLD_RAN], True, "10:00", None),
+    ],
+)  # fmt: skip
+def test_what_ran_before_is_proven_until_a_failure(
+    entries: list[dict[str, Any]], healthy_now: bool, since: str, until: str | None
+) -> None:
+    found = past(*entries, healthy_now=healthy_now)
+    assert found.state == "healthy" and found.since is not None
+    assert f"{found.since:%H:%M}" == since
+    assert (f"{found.until:%H:%M}" if found.until else None) == until
+
+
+def test_what_was_not_seen_or_was_another_build_is_not_proven() -> None:
+    assert past(NEW_RAN).state == "waiting"
+    assert past(history("sha256:other", OLD, "10:00:00", "10:30:00")).state == "waiting"
+    assert past(history("sha256:old", OLD, "10:00:00", "10:30:00", "HealthCheckFailed")).state == "waiting"
+
+
+def test_memory_keeps_what_the_status_forgets_and_takes_what_went_on() -> None:
+    first, second = timeline.entries_of({"history": [OLD_RAN]}), timeline.entries_of({"history": [NEW_RAN]})
+    went_on = timeline.entries_of({"history": [history("sha256:new", NEW, "10:30:00", "14:59:00")]})
+    kept = timeline.remembered(timeline.remembered(first, second), went_on)
+    assert [(one.digest, f"{one.last:%H:%M}") for one in kept] == [("sha256:new", "14:59"), ("sha256:old", "10:30")]
+
+
+def report(commit: str, minute: int, status: str = timeline.SUCCEEDED) -> timeline.Entry:
+    moment = NOW.replace(hour=14, minute=minute)
+    return timeline.Entry(digest="", status=status, commit=CommitId(commit), first=moment, last=moment)
+
+
+def reported(*reports: timeline.Entry, content: tuple[str, ...] = (NEW,), wait: bool = True) -> tuple[str, str]:
+    found = evidence.read_reported(DEV, reports, spec={"wait": wait}, holds_content=lambda commit: commit in content, now=NOW)
+    return found.state, f"{found.since:%H:%M}" if found.since else found.reason
+
+
+def test_reports_prove_what_they_say_about_the_newest_commit_reported_on() -> None:
+    assert reported() == ("waiting", "its Flux has reported on none of the newest commits")
+    assert reported(report(NEW, 20)) == ("healthy", "14:20")
+    assert reported(report(OLD, 20)) == ("waiting", "1111111 is what it reported last, which does not hold it yet")
+    assert reported(report(NEW, 20, timeline.FAILED), report(OLD, 10))[0] == "failed"
+    assert reported(report(NEW, 20, timeline.PROGRESSING))[0] == "waiting"
+    assert reported(report(NEW, 20), wait=False)[0] == "failed"
+    both = (NEW, OTHER)
+    assert reported(report(NEW, 20), report(OTHER, 10), report(OLD, 5), content=both) == ("healthy", "14:10")
+    assert reported(report(NEW, 20), report(OTHER, 10, timeline.FAILED), report(OTHER, 5), content=both) == ("healthy", "14:20")

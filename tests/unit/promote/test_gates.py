@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from penstock.model.pipeline import Environment, Freeze, Gates, Hold, RequiredStatus, Window
+from penstock.model.pipeline import Environment, Freeze, Gates, Hold, HttpCheck, RequiredStatus, Window
+from penstock.model.question import Answer
 from penstock.model.values import CommitId, EnvName
 from penstock.promote import calendar, gates
 from penstock.promote.evidence import Evidence
@@ -53,6 +54,16 @@ def test_the_author_does_not_approve_and_one_person_counts_once() -> None:
     assert judge(rules, approvals=(approval("penstock"), approval("ann")))["approvals"][:2] == ("waiting", "1 of 2 approvals")
     assert judge(rules, approvals=(approval("ann"), approval("ann")))["approvals"][0] == "waiting"
     assert judge(rules, approvals=(approval("ann"), approval("bob")))["approvals"][:2] == ("passed", "approved by ann, bob")
+
+
+def test_who_wrote_what_travels_does_not_approve_it_unless_the_rules_say_so() -> None:
+    known = {"approvals": (approval("Ann"), approval("bob")), "change_authors": ("ann",)}
+    assert judge(Gates(approvals=2), **known)["approvals"][:2] == (
+        "waiting",
+        "1 of 2 approvals (Ann wrote it, which does not count)",
+    )
+    assert judge(Gates(approvals=2, by_authors=True), **known)["approvals"][0] == "passed"
+    assert judge(Gates(approvals=1), **known)["approvals"][:2] == ("passed", "approved by bob")
 
 
 def test_only_named_approvers_and_members_of_named_teams_count() -> None:
@@ -111,6 +122,42 @@ def test_a_status_counts_only_from_the_account_that_is_trusted() -> None:
 @pytest.mark.row("M29")
 def test_a_window_follows_local_time_across_summer_time(moment: str, is_open: bool) -> None:
     assert calendar.is_open(WORK, datetime.fromisoformat(moment)) is is_open
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_open"),
+    [
+        # Spring: 02:00 to 03:00 does not exist in Berlin on 2026-03-29.
+        ("2026-03-29T00:59:59+00:00", False),
+        ("2026-03-29T01:00:00+00:00", True),  # 03:00 summer time: 02:00 moved with the clock
+        ("2026-03-29T01:59:59+00:00", True),
+        ("2026-03-29T02:00:00+00:00", False),  # 04:00
+        # Autumn: 02:00 to 03:00 exists twice on 2026-10-25; the first counts, and the window is open through both.
+        ("2026-10-24T23:59:59+00:00", False),
+        ("2026-10-25T00:00:00+00:00", True),  # 02:00 summer time
+        ("2026-10-25T01:30:00+00:00", True),  # 02:30 winter time, the second time
+        ("2026-10-25T02:59:59+00:00", True),  # 03:59 winter time
+        ("2026-10-25T03:00:00+00:00", False),  # 04:00
+    ],
+)
+def test_a_window_of_the_night_in_which_the_clock_is_changed(moment: str, is_open: bool) -> None:
+    night = Window(days=(6,), start=time(2), end=time(4), zone="Europe/Berlin")
+    assert calendar.is_open(night, datetime.fromisoformat(moment)) is is_open
+
+
+def test_the_soak_of_what_runs_no_more_does_not_go_on() -> None:
+    rules = Gates(soak=timedelta(minutes=30))
+    begun = NOW - timedelta(hours=2)
+    ended = Evidence(environment=DEV, state="healthy", reason="ran", since=begun, until=begun + timedelta(minutes=10))
+    assert judge(rules, evidence=(ended,))["soak"][:2] == ("failed", "soak 10 min of 30 min, then it was healthy no more")
+    assert not gates.soaked(ended, rules, NOW) and gates.soaked(ended, Gates(soak=timedelta(minutes=10)), NOW)
+
+
+def test_a_check_says_what_its_server_said() -> None:
+    rules = Gates(http=(HttpCheck(name="smoke", url="https://x.example/"),))
+    assert judge(rules)["check smoke"][:2] == ("waiting", "smoke was not asked yet")
+    assert judge(rules, answers={"smoke": Answer(status=200)})["check smoke"][0] == "passed"
+    assert judge(rules, answers={"smoke": Answer(status=500)})["check smoke"][:2] == ("failed", "smoke answered 500")
 
 
 def test_a_closed_window_says_when_it_opens() -> None:

@@ -15,7 +15,7 @@ import yaml
 from penstock import source
 from penstock.app import init
 from penstock.model.tree import MemoryTree
-from penstock.source import declaring, granting
+from penstock.source import declaring, gating, granting
 
 SCHEMA = json.loads((resources.files("penstock.source") / "schema.json").read_bytes())
 
@@ -25,10 +25,14 @@ SCHEMA = json.loads((resources.files("penstock.source") / "schema.json").read_by
     [
         ("pipeline", declaring.PIPELINE_FIELDS),
         ("environment", declaring.ENVIRONMENT_FIELDS),
-        ("gates", declaring.GATE_FIELDS),
-        ("approvals", declaring.APPROVAL_FIELDS),
-        ("window", declaring.WINDOW_FIELDS),
-        ("status", declaring.STATUS_FIELDS),
+        ("gates", gating.GATE_FIELDS),
+        ("approvals", gating.APPROVAL_FIELDS),
+        ("window", gating.WINDOW_FIELDS),
+        ("status", gating.STATUS_FIELDS),
+        ("http", gating.HTTP_FIELDS),
+        ("prometheus", gating.METRIC_FIELDS),
+        ("rollback", declaring.ROLLBACK_FIELDS),
+        ("evidence", declaring.EVIDENCE_FIELDS),
         ("freeze", declaring.FREEZE_FIELDS),
         ("hold", declaring.HOLD_FIELDS),
         ("settled", declaring.SETTLED_FIELDS),
@@ -58,6 +62,16 @@ HEAD = "apiVersion: penstock.dev/v1alpha1\nkind: Pipeline\n"
         ("{environments: [{name: dev, gates: {approvals: {count: 2, from: ['team:web']}}}]}", True),
         ("{environments: [{name: dev, gates: {windows: [{days: Mon-Fri, from: '09:00', to: '16:00', timeZone: UTC}]}}]}", True),
         ("{environments: [{name: dev}], freezes: [{reason: x, until: '2026-03-02T18:00:00Z'}]}", True),
+        ("{environments: [{name: dev, gates: {http: [{name: a, url: 'https://x.example/${app}', status: [200]}]}}]}", True),
+        ("{environments: [{name: dev, gates: {http: [{name: a, url: 'https://u:p@x.example/'}]}}]}", False),
+        ("{environments: [{name: dev, gates: {http: [{name: a, url: 'https://${app}.example/'}]}}]}", False),
+        ("{environments: [{name: dev, gates: {prometheus: [{name: a, address: 'http://p', query: up, above: 0}]}}]}", True),
+        ("{environments: [{name: dev, gates: {prometheus: [{name: a, address: 'http://p', query: up}]}}]}", False),
+        ("{rollback: {onFailure: propose}, environments: [{name: dev, rollback: {onFailure: merge, after: 5m}}]}", True),
+        ("{environments: [{name: dev, rollback: {onFailure: never}}]}", False),
+        ("{environments: [{name: dev, rollback: {onFailure: off}}]}", True),
+        ("{environments: [{name: dev, evidence: {creator: flux}}]}", True),
+        ("{environments: [{name: dev, evidence: {context: 'kustomization/dev/*'}}]}", False),
         ("{}", False),
         ("{environments: [{}]}", False),
         ("{environments: [{name: dev, gate: {}}]}", False),

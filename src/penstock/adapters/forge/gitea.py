@@ -116,6 +116,10 @@ class _Team(msgspec.Struct):
     name: str
 
 
+class _Commit(msgspec.Struct):
+    author: _User | None = None
+
+
 class Gitea:
     """The Forge port for one repository on Gitea."""
 
@@ -327,6 +331,10 @@ class Gitea:
             raise RefusedError(f"{self._owner} has no team {team!r}", code="NotFound", status=404)
         members = await self._rest.items(f"/teams/{exact[0].id}/members", _User, limit=_PAGE)
         return sorted(member.login for member in members)
+
+    async def author(self, sha: CommitId) -> str:
+        light = {"stat": "false", "verification": "false", "files": "false"}
+        return _name((await self._rest.get(f"{self._repo}/git/commits/{sha}", _Commit, **light)).author)
 
     async def _read(self, number: int) -> _Pull:
         return await self._rest.get(f"{self._repo}/pulls/{number}", _Pull)

@@ -126,6 +126,10 @@ class _Merged(msgspec.Struct):
     sha: str
 
 
+class _Commit(msgspec.Struct):
+    author: _User | None = None
+
+
 class GitHub:
     """The Forge port for one repository on GitHub."""
 
@@ -269,6 +273,9 @@ class GitHub:
         slug = quote(team.rpartition("/")[2], safe="")
         found = await self._rest.items(f"/orgs/{quote(self._owner, safe='')}/teams/{slug}/members", _User, per_page=_PAGE)
         return sorted(member.login for member in found)
+
+    async def author(self, sha: CommitId) -> str:
+        return _name((await self._rest.get(f"{self._repo}/commits/{sha}", _Commit)).author)
 
     async def _check_runs(self, sha: CommitId) -> list[_CheckRun]:
         found: list[_CheckRun] = []

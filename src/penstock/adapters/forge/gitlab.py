@@ -102,6 +102,10 @@ class _Status(msgspec.Struct):
     created_at: datetime | None = None
 
 
+class _Commit(msgspec.Struct):
+    author_email: str = ""
+
+
 class GitLab:
     """The Forge port for one project on GitLab."""
 
@@ -275,6 +279,12 @@ class GitLab:
     async def team_members(self, team: str) -> Sequence[str]:
         found = await self._rest.items(f"/groups/{quote(team, safe='')}/members/all", _User, per_page=_PAGE)
         return sorted({member.username for member in found})
+
+    async def author(self, sha: CommitId) -> str:
+        """GitLab's commits name no user: the one found by the author's address, public or (for administrators) not."""
+        commit = await self._rest.get(f"{self._project}/repository/commits/{sha}", _Commit)
+        found = await self._rest.items("/users", _User, search=commit.author_email) if commit.author_email else []
+        return found[0].username if len(found) == 1 else ""
 
     async def _read(self, number: int) -> _Merge:
         return await self._rest.get(f"{self._project}/merge_requests/{number}", _Merge)

@@ -144,7 +144,7 @@ class Bare:
         index = self.git.merge_commits(base, head)
         if index.conflicts is not None:
             raise MergeConflictError(_names(index))
-        who = pygit2.Signature(user, f"{user}@sandbox.invalid", when, 0)
+        who = pygit2.Signature(user, f"{user}@localhost.invalid", when, 0)
         tip = self.commit(head)
         author = tip.author if style == "squash" and tip is not None else who
         parents = [base] if style == "squash" else [base, head]

@@ -32,7 +32,7 @@ class Shapes:
             "login": login,
             "login_name": "",
             "full_name": "",
-            "email": f"{login}@sandbox.invalid",
+            "email": address_of(login),
             "avatar_url": "",
             "html_url": f"{self.url}/{login}",
             "language": "",
@@ -191,6 +191,8 @@ class Shapes:
         return {
             "url": f"{self.url}/api/v1/repos/{repository.full_name}/git/commits/{sha}",
             "sha": sha,
+            "author": self._user_at(commit.author.email),
+            "committer": self._user_at(commit.committer.email),
             "html_url": f"{self.url}/{repository.full_name}/commit/{sha}",
             "commit": {
                 "message": commit.message,
@@ -200,6 +202,11 @@ class Shapes:
             },
             "parents": [{"sha": str(parent)} for parent in commit.parent_ids],
         }
+
+    def _user_at(self, address: str) -> Json | None:
+        """The user an address belongs to; None for a stranger's."""
+        login = address.partition("@")[0]
+        return self.user(login) if address == address_of(login) and self._store.user_id(login) else None
 
     def hook(self, row: sqlite3.Row) -> Json:
         return {
@@ -216,6 +223,11 @@ class Shapes:
 
     def team(self, row: Json) -> Json:
         return {"id": row["id"], "name": row["name"], "description": "", "permission": "write", "includes_all_repositories": True}
+
+
+def address_of(login: str) -> str:
+    """A user's mail address: made up, and the same as the real Gitea of the tests has."""
+    return f"{login}@localhost.invalid"
 
 
 def protection(branch: str, rules: Rules) -> Json:

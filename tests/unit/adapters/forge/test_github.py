@@ -257,3 +257,15 @@ async def test_a_team_is_asked_for_by_its_slug(scripted: Any) -> None:
     scripted.on("GET /api/v3/orgs/octo/teams/web/members", [{"login": "b"}, {"login": "a"}])
     async with connect(scripted) as forge:
         assert list(await forge.team_members("octo/web")) == ["a", "b"]
+
+
+async def test_who_wrote_a_commit_is_the_account_that_github_found(scripted: Any) -> None:
+    commit = {
+        "sha": HEAD,
+        "commit": {"author": {"name": "Mona", "email": "mona@example.com"}},
+        "author": {"login": "mona", "id": 1},
+    }
+    scripted.on(f"GET {ROOT}/commits/{HEAD}", commit)
+    scripted.on(f"GET {ROOT}/commits/{BASE}", commit | {"author": None})
+    async with connect(scripted) as forge:
+        assert [await forge.author(HEAD), await forge.author(BASE)] == ["mona", ""]

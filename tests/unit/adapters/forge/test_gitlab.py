@@ -212,3 +212,11 @@ async def test_a_project_without_a_group_is_refused(scripted: Any) -> None:
     with pytest.raises(RefusedError):
         async with forges.connect("gitlab", scripted.url, "fleet", token="t"):
             pass
+
+
+async def test_who_wrote_a_commit_is_the_one_user_with_the_address(scripted: Any) -> None:
+    scripted.on(f"GET {ROOT}/repository/commits/{HEAD}", {"id": HEAD, "author_name": "Mona", "author_email": "mona@example.com"})
+    scripted.on("GET /api/v4/users", [{"id": 1, "username": "mona"}], [])
+    async with connect(scripted) as forge:
+        assert [await forge.author(HEAD), await forge.author(HEAD)] == ["mona", ""]
+    assert next(query for name, query, _ in scripted.asked if name == "GET /api/v4/users") == {"search": "mona@example.com"}
