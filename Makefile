@@ -9,7 +9,7 @@ WORKERS ?= 2
 FUZZ_SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo up test unit check fix bench docs reference parts lock clean fuzz crash faults flux-judge render-sweep merge-sweep
+.PHONY: help install dev demo up test unit check fix bench docs reference parts lock clean image-proof sbom fuzz crash faults flux-judge render-sweep merge-sweep
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,7 @@ check: dev ## Check style, types and the layer contract
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.supply advisories
 
 fix: dev ## Format, and mend what can be mended by a tool
 	$(BIN)/ruff check --fix
@@ -83,6 +84,12 @@ lock: ## Renew the locked requirements
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12 requirements/build.in -o requirements/build.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12 pyproject.toml -o requirements/run.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.12 --extra tracing --group dev --group docs pyproject.toml -o requirements/dev.txt
+
+image-proof: ## Run the Containerfile's steps on a Debian root, without a container engine (root, debootstrap)
+	python3 -m tools.image.prove
+
+sbom: dev ## Write sbom.json (CycloneDX) of what a release depends on
+	$(BIN)/python -m tools.supply sbom sbom.json
 
 clean: ## Remove what the build made (not the cached servers)
 	rm -rf $(VENV) site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

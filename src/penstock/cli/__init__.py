@@ -67,6 +67,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "suspend": "Suspend: nothing is applied, undone or deleted until it is resumed.",
         "resume": "Resume what was suspended, and wait for the applied revision.",
         "install": "Install the definitions and the namespace in a cluster, and with --image the controller; again to upgrade.",
+        "bootstrap": "Write what syncs a cluster into its repository, install, let it in, and wait until it is synced.",
         "uninstall": "Uninstall: the controller, the Kustomizations and sources, their definitions. What was synced stays.",
         "version": "Print the version of Penstock, and of the cluster's definitions.",
         "completion": "Print the completion script of a shell.",

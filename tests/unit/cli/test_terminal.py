@@ -97,6 +97,7 @@ PRINTS_NO_DATA = {
     "export": "prints YAML",
     "install": "applies, or prints YAML",
     "uninstall": "tells what it did",
+    "bootstrap": "tells the steps it waits for",
     "build-ks": "prints YAML",
     "debug": "prints dotenv or YAML",
     "reconcile": "tells the steps it waits for",
