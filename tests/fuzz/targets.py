@@ -15,7 +15,8 @@ from typing import Any
 from penstock import render
 from penstock.model.errors import InputError
 from penstock.model.tree import MemoryTree
-from penstock.render import jsonpatch, loading, patterns, strategic, substituting
+from penstock.render import jsonpatch, loading, patching, patterns, strategic, substituting
+from penstock.render.resources import Resource
 from penstock.render.schema import Schema
 from penstock.yamldoc import composing, emitting, reading, scalars
 
@@ -173,7 +174,7 @@ def patch(data: bytes) -> None:
 
 
 def _merge(value: dict[str, Any]) -> None:
-    merger = strategic.Merger(Schema(), lambda _path: False, lambda _path: False)
+    merger = strategic.Merger(Schema(), patching.FieldSpelling(Resource({}), Resource({})))
     before = copy.deepcopy(value)
     with contextlib.suppress(strategic.MergeError):
         merged = merger.merge(copy.deepcopy(_WEB), composing.copied(value))

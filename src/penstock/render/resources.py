@@ -247,24 +247,24 @@ class Resource:
 
     def in_braces(self, path: FieldPath) -> bool:
         """Whether what is written at a path stands between braces or brackets when kustomize prints the object."""
-        if self.braced and self._in_brought_braces(path):
-            return True
-        if self.as_json or self.document is None or self.round_tripped:
-            return self.as_json
-        return composing.in_braces(self.document.source, (*self.path, *path), self.document.value)
+        present, brought = self._present(path)
+        if brought or self.as_json or self.document is None or self.round_tripped:
+            return brought or self.as_json
+        return composing.in_braces(self.document.source, (*self.path, *present), self.document.value)
 
-    def _in_brought_braces(self, path: FieldPath) -> bool:
+    def _present(self, path: FieldPath) -> tuple[FieldPath, bool]:
+        """The part of a path that the object has now, and whether a patch brought braces along it."""
         value: Any = self.value
-        for step in path:
-            if isinstance(value, dict) and isinstance(step, str):
-                value = value.get(step)
+        brought = False
+        for position, step in enumerate(path):
+            if isinstance(value, dict) and step in value:
+                value = value[step]
             elif isinstance(value, list) and isinstance(step, Keyed):
                 value = next((item for item in value if _fits(item, step)), None)
             else:
-                return False
-            if id(value) in self.braced:
-                return True
-        return False
+                return path[:position], brought
+            brought = brought or id(value) in self.braced
+        return path, brought
 
     def write_untagged(self, container: Any, key: Any, text: str) -> None:
         """Write a text as kustomize's setters of scalars do: without a tag, in the quotes that are there."""

@@ -1,6 +1,6 @@
 """Flux's postBuild substitution: ${name} and its bash functions in a text, with Flux's strictness.
 
-The dialect is drone/envsubst as Flux forked it: names may hold '-', lengths and positions count bytes, '*' in a pattern
+The dialect is drone/envsubst as Flux forked it: lengths and positions count bytes, '*' in a pattern
 matches '/' too, `$${x}` is a literal ${x}, and in strict mode a variable that is not set is an error unless the expression
 brings a default.
 """
@@ -129,7 +129,7 @@ class _Parser:
 
     def _name(self, start: int) -> str:
         begin = self._position
-        while (character := self._peek()) and (character.isalnum() or character in "_-"):
+        while (character := self._peek()) and (character.isalnum() or character == "_"):
             self._position += 1
         if begin == self._position:
             raise self._fail("unable to parse variable name", start)
@@ -171,11 +171,7 @@ class _Parser:
         if self._peek() in ("/", "#", "%") and self._peek():
             operator += self._peek()
             self._position += 1
-        arguments: list[str | _Call] = []
-        if self._peek() == "/" and operator != "/":
-            arguments.append("")
-        else:
-            arguments.append(self._argument("/", start, escapes=True))
+        arguments = [self._argument("/", start, escapes=True)]
         if self._peek() != "/":
             raise self._fail("bad substitution", start)
         self._position += 1
@@ -268,9 +264,9 @@ def _substring(value: str, arguments: list[str]) -> str:
     length = _integer(arguments[1])
     if length is None:
         return value
-    if length < 0:
-        length = 0
-    return data[position : position + length].decode(errors="replace")
+    # a negative length counts from the end, as in ${name:1:-1}
+    end = len(data) + length if length < 0 else position + length
+    return data[position : max(end, position)].decode(errors="replace")
 
 
 def _trimmed(value: str, pattern: str, operator: str) -> str:

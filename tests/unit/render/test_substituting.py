@@ -44,7 +44,6 @@ VARIABLES = {
         ("${text//abc/x}", "xABC123ABCx"),
         ("${text/%abc/x}", "abcABC123ABCx"),
         ("${text/#abc/x}", "xABC123ABCabc"),
-        ("${text/#/x-}", "x-abcABC123ABCabc"),
         ("${file#*.}", "string.txt"),
         ("${file%.*}", "bash.string"),
         ("${file%%.*}", "bash"),
@@ -84,3 +83,27 @@ def test_nesting_and_repetition_take_no_time():
         substitute("${a:-" * 5000 + "}" * 5000, {})
     substitute("${a//*a*a*a*a*a*b/x}", {"a": "a" * 2000})
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("${A:0:-1}", "Hello Worl"),
+        ("${A:6:-1}", "Worl"),
+        ("${A:8:-9}", ""),
+        ("${U:0:2}", "é"),
+        ("${P##*/}", "x.tar.gz"),
+        ("${P%%.*}", "/usr/local/bin/x"),
+        ("${A/#Hello/Bye}", "Bye World"),
+        ("${X:-${Y:-z}}", "z"),
+    ],
+)
+def test_functions_give_what_flux_envsubst_gives(expression: str, expected: str):
+    values = {"A": "Hello World", "P": "/usr/local/bin/x.tar.gz", "U": "é日本"}
+    assert substitute(expression, values) == expected
+
+
+@pytest.mark.parametrize("expression", ["${X-d}", "${A-b}", "${A.B}"])
+def test_a_name_ends_at_a_hyphen_and_a_default_without_a_colon_is_no_expression(expression: str):
+    with pytest.raises(SubstituteError):
+        substitute(expression, {"A": "a"}, strict=False)
