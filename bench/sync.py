@@ -1,6 +1,7 @@
 """What syncing costs, on a real API server, beside the call pattern of Flux.
 
     python bench/sync.py [--apps 333] [--rounds 3] [--json FILE]
+    python bench/sync.py --flux             real kustomize-controller takes a turn too (make flux-judge builds it)
     python bench/sync.py --many 1000        so many Kustomizations of four objects each instead
 
 One Kustomization of 3 objects an app. For each step: wall time, requests by verb as the API server's audit log has them,
@@ -27,8 +28,10 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from penstock import controllers, render
-from penstock.adapters import git
+from penstock.adapters import git, parts
 from penstock.adapters.clock import SystemClock
 from penstock.adapters.kube import connect_to, local
 from penstock.adapters.kube.client import HttpCluster
@@ -40,6 +43,7 @@ from penstock.model.condition import of as conditions_of
 
 URL = "http://git.bench/fleet.git"
 MODEL_APPLY, MODEL_NO_OP = "Flux model: first apply", "Flux model: no-op"
+FLUX_APPLY, FLUX_NO_OP = "real Flux: first apply", "real Flux: no-op"
 NAMESPACE = "flux-system"
 DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -95,6 +99,10 @@ class Bench:
         """The developer's clone."""
         self.remote = folder / "remote.git"
         self.figures: list[dict[str, Any]] = []
+        self.agent = "penstock"
+        """Whose requests count."""
+        self.flux: int | None = None
+        """The process of a real controller of Flux's."""
         self._audited = 0
 
     def write(self) -> str:
@@ -142,10 +150,10 @@ class Bench:
     async def step(self, name: str) -> AsyncIterator[None]:
         """Measure one step."""
         self._read_audit()
-        before, started = (_cpu(), *self._server_cpu()), time.perf_counter()
+        before, started = (self._cpu(), *self._server_cpu()), time.perf_counter()
         yield
         wall = time.perf_counter() - started
-        own, server, etcd = (round(now - then, 2) for now, then in zip((_cpu(), *self._server_cpu()), before, strict=True))
+        own, server, etcd = (round(now - then, 2) for now, then in zip((self._cpu(), *self._server_cpu()), before, strict=True))
         figures: dict[str, Any] = {
             "step": name,
             "seconds": round(wall, 3),
@@ -174,7 +182,7 @@ class Bench:
                     break
                 self._audited += len(line)
                 entry = json.loads(line)
-                if entry.get("userAgent") == "penstock" and entry.get("verb") != "watch":
+                if str(entry.get("userAgent")).startswith(self.agent) and entry.get("verb") != "watch":
                     dry = "?dryRun" if "dryRun=All" in entry["requestURI"] else ""
                     counts[f"{entry['verb']}{dry}"] += 1
         return counts
@@ -186,6 +194,15 @@ class Bench:
             await asyncio.sleep(2)
             if sum(self._server_cpu()) - before < 0.1:
                 return
+
+    def _cpu(self) -> float:
+        """Ours, that of the git commands we ran, and that of Flux while it takes its turn."""
+        used = [resource.getrusage(each) for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        own = float(sum(each.ru_utime + each.ru_stime for each in used))
+        if self.flux is None:
+            return own
+        fields = Path(f"/proc/{self.flux}/stat").read_text().rpartition(")")[2].split()
+        return own + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _server_cpu(self) -> tuple[float, float]:
         """Seconds of the API server and of etcd: our child processes."""
@@ -202,12 +219,6 @@ class Bench:
 
 def _parents(stat: str) -> list[str]:
     return [stat.rpartition(")")[2].split()[1]]
-
-
-def _cpu() -> float:
-    """Ours and that of the git commands we ran."""
-    used = [resource.getrusage(each) for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 async def flux_model(bench: Bench, tree_commit: str, name: str) -> None:
@@ -307,6 +318,74 @@ async def penstock_steps(bench: Bench, commit: str) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def flux_steps(bench: Bench, commit: str) -> None:
+    """Real kustomize-controller on a source of ours."""
+    definitions = parts.cache_folder() / f"flux-crds-{parts.VERSIONS['kustomize-controller']}"
+    for path in sorted(definitions.glob("*.yaml")):
+        await _apply(bench, yaml.safe_load(path.read_text()))
+    source, kustomization = sync_objects()
+    source["metadata"]["labels"] = {"turn": "ours"}
+    kubeconfig = bench.folder / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(bench.server.kubeconfig()))
+    manager = Manager(
+        bench.cluster,
+        repositories=Repositories(bench.remote, bench.folder / "mirror"),
+        clock=SystemClock(),
+        options=Options(artifacts=bench.folder / "artifacts", label_selector="turn=ours"),
+    )
+    task = asyncio.create_task(manager.run())
+    program = parts.find("kustomize-controller")
+    assert program is not None, "make flux-judge builds kustomize-controller"
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "RUNTIME_NAMESPACE": NAMESPACE}
+    flags = ("--metrics-addr=0", "--health-addr=127.0.0.1:0", "--watch-all-namespaces", "--log-level=error")
+    with (bench.folder / "flux.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(str(program), *flags, env=environment, stdout=log, stderr=log)
+    bench.agent, bench.flux = "kustomize-controller", process.pid
+    try:
+        await _apply(bench, source)
+        await bench.at_rest()
+        async with bench.step(FLUX_APPLY):
+            await _apply(bench, kustomization)
+            await ready(bench, commit)
+        await bench.at_rest()
+        async with bench.step(FLUX_NO_OP):
+            await _apply(
+                bench, {**kustomization, "metadata": {**kustomization["metadata"], "annotations": {flux.REQUESTED_AT: "1"}}}
+            )
+            await handled(bench, "1")
+        await bench.at_rest()
+        commit = bench.change_one(0, 2)
+        async with bench.step("real Flux: one changed ConfigMap"):
+            await asyncio.to_thread(bench.push)
+            manager.poke(URL)
+            await ready(bench, commit)
+    finally:
+        bench.flux = None
+        process.terminate()
+        await process.wait()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _apply(bench: Bench, manifest: dict[str, Any]) -> None:
+    kind = await bench.cluster.resource(*_group_kind(manifest))
+    assert kind is not None
+    await bench.cluster.apply(kind, manifest, field_manager="bench")
+
+
+async def handled(bench: Bench, token: str) -> None:
+    """Wait until a request to reconcile was carried out."""
+    kind = await bench.cluster.resource(flux.KUSTOMIZE_GROUP, flux.KUSTOMIZATION)
+    assert kind is not None
+    listed = await bench.cluster.list(kind, NAMESPACE)
+    if any((item.get("status") or {}).get("lastHandledReconcileAt") == token for item in listed.items):
+        return
+    async for event in bench.cluster.watch(kind, NAMESPACE, resource_version=listed.resource_version):
+        if (event.object.get("status") or {}).get("lastHandledReconcileAt") == token:
+            return
 
 
 async def many(bench: Bench, count: int) -> None:
@@ -424,11 +503,17 @@ def summarise(figures: list[dict[str, Any]]) -> None:
         print(
             f"{name:34} {min(seconds):8.3f} {statistics.median(seconds):8.3f}   {_all_cpu(rows):7.2f}   {max(requests)} at most"
         )
-    for ours, theirs in (("first apply", MODEL_APPLY), ("no-op reconcile", MODEL_NO_OP)):
+    for ours, theirs in (
+        ("first apply", MODEL_APPLY),
+        ("no-op reconcile", MODEL_NO_OP),
+        ("first apply", FLUX_APPLY),
+        ("no-op reconcile", FLUX_NO_OP),
+    ):
         if theirs in steps:
             wall = [statistics.median([row["seconds"] for row in steps[name]]) for name in (ours, theirs)]
             cpu = [_all_cpu(steps[name]) for name in (ours, theirs)]
-            print(f"{ours}: {wall[0] / wall[1]:.2f} of the model's time, {cpu[0] / cpu[1]:.2f} of its CPU")
+            whose = theirs.partition(":")[0]
+            print(f"{ours}: {wall[0] / wall[1]:.2f} of the time of the {whose}, {cpu[0] / cpu[1]:.2f} of its CPU")
 
 
 def _all_cpu(rows: list[dict[str, Any]]) -> float:
@@ -441,6 +526,7 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--many", type=int, default=0, help="only this: so many Kustomizations of four objects each")
+    parser.add_argument("--flux", action="store_true", help="real kustomize-controller takes a turn too")
     parser.add_argument("--no-model", action="store_true", help="leave out the Flux model")
     chosen = parser.parse_args()
     figures = []
@@ -455,6 +541,10 @@ async def main() -> None:
                 async with prepared(Path(folder) / f"model-{round_}", chosen.apps) as (bench, commit):
                     await flux_model(bench, commit, MODEL_APPLY)
                     await flux_model(bench, commit, MODEL_NO_OP)
+                    figures += bench.figures
+            if chosen.flux:
+                async with prepared(Path(folder) / f"flux-{round_}", chosen.apps) as (bench, commit):
+                    await flux_steps(bench, commit)
                     figures += bench.figures
             async with prepared(Path(folder) / f"penstock-{round_}", chosen.apps) as (bench, commit):
                 await penstock_steps(bench, commit)
