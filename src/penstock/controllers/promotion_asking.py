@@ -109,15 +109,20 @@ class Asking:
         about = {"app": one.unit, "environment": target.name, "source": one.pair.source.name, "commit": one.change.commit}
         if self.outbound is None:
             return {}
-        found: dict[str, Answer] = {}
-        for name, question in checking.questions(target.gates, about):
-            asked = self._answers.get(question)
-            if asked is None or self.clock.monotonic() - asked[0] >= _FRESH_SECONDS:
-                if len(self._answers) > _ANSWERS:
-                    self._answers.clear()
-                asked = self._answers[question] = self.clock.monotonic(), await self.outbound.ask(question)
-            found[name] = asked[1]
-        return found
+        asked = dict(checking.questions(target.gates, about))
+        # At once: a server that hangs is waited for once, not once for each check.
+        answers = await asyncio.gather(*(self._answer(self.outbound, question) for question in asked.values()))
+        return dict(zip(asked, answers, strict=True))
+
+    async def _answer(self, outbound: Outbound, question: Question) -> Answer:
+        known = self._answers.get(question)
+        if known is not None and self.clock.monotonic() - known[0] < _FRESH_SECONDS:
+            return known[1]
+        answer = await outbound.ask(question)
+        if len(self._answers) > _ANSWERS:
+            self._answers.clear()
+        self._answers[question] = self.clock.monotonic(), answer
+        return answer
 
     async def _author(self, forge: Forge, commit: str) -> str:
         if commit not in self._authors:
