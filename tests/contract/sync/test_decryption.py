@@ -41,6 +41,7 @@ async def secrets_of(world) -> list[dict]:
     return [{key: base64.b64decode(value).decode() for key, value in each["data"].items()} for each in listed]
 
 
+@pytest.mark.row("S07")
 async def test_a_secret_is_decrypted_and_only_the_cluster_sees_it(world, tmp_path):
     key = AgeKey()
     await put_keys(world, key)
@@ -127,6 +128,7 @@ async def test_without_decryption_an_encrypted_secret_is_refused_before_anything
     assert await world.get("ConfigMap", "a") is None
 
 
+@pytest.mark.row("S04")
 async def test_a_wrong_key_is_refused_and_the_right_one_heals_at_once(world, namespaced):
     key = AgeKey()
     await put_keys(world, AgeKey())
@@ -150,6 +152,7 @@ async def test_a_missing_key_secret_is_told(world):
     assert f"cannot get sops decryption Secret '{world.namespace}/keys': secrets \"keys\" not found" in message
 
 
+@pytest.mark.row("S04")
 async def test_what_was_changed_after_encryption_is_refused_unless_told_otherwise(world):
     key = AgeKey()
     await put_keys(world, key)
@@ -163,6 +166,7 @@ async def test_what_was_changed_after_encryption_is_refused_unless_told_otherwis
     assert await content(world, "db") == {"password": PASSWORD}
 
 
+@pytest.mark.row("S04")
 async def test_a_file_encrypted_in_part_is_refused(world, namespaced):
     key = AgeKey()
     await put_keys(world, key)
@@ -226,6 +230,7 @@ async def test_cloud_identities_are_answered_as_flux_does_with_the_gate_off(worl
 
 
 @pytest.mark.parametrize("encrypted", [True, False])
+@pytest.mark.row("S06")
 async def test_what_is_recorded_as_applied_is_what_others_render_without_keys(world, encrypted):
     """A promotion has no keys: what it compares must not depend on them."""
     key = AgeKey()

@@ -137,6 +137,7 @@ async def test_a_missing_kubeconfig_is_told_and_its_coming_heals(world, remote):
         ({"server": "http://127.0.0.1:1"}, {}, "server without TLS"),
     ],
 )
+@pytest.mark.row("T08")
 async def test_a_kubeconfig_that_runs_reads_or_trusts_anything_here_is_refused(world, remote, tmp_path, about, user, named):
     marker = tmp_path / "ran"
     user = json.loads(json.dumps(user).replace("FILE", str(marker)))

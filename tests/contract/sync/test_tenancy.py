@@ -61,6 +61,7 @@ def audited(request, world) -> list[dict]:
 
 
 @pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.row("T01")
 async def test_a_source_of_another_namespace_is_denied_in_the_same_words_whether_it_is_there(world, namespaced, other, exists):
     world.options = {"no_cross_namespace_refs": True}
     if exists:
@@ -77,6 +78,7 @@ async def test_a_source_of_another_namespace_is_denied_in_the_same_words_whether
 
 
 @pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.row("T01")
 async def test_a_dependency_in_another_namespace_is_denied_in_the_same_words(world, namespaced, other, exists):
     world.options = {"no_cross_namespace_refs": True}
     if exists:
@@ -102,6 +104,7 @@ async def test_without_the_flag_other_namespaces_may_be_referred_to(world, names
 
 
 @pytest.mark.parametrize("field", ["substituteFrom", "decryption", "kubeConfig"])
+@pytest.mark.row("T01")
 async def test_variables_keys_and_kubeconfigs_come_from_the_own_namespace_only(world, namespaced, other, field):
     """These references have no namespace: one that is written is no field, and without it another's Secret is not found."""
     metadata = {"name": "theirs", "namespace": other}
@@ -125,6 +128,7 @@ async def test_variables_keys_and_kubeconfigs_come_from_the_own_namespace_only(w
 
 
 @real_only
+@pytest.mark.row("T02")
 async def test_without_an_account_the_default_one_acts_and_never_ourselves(request, world, namespaced):
     world.options = {"default_service_account": "default"}
     await account(world, "default", verbs=["get"])
@@ -143,6 +147,7 @@ async def test_without_an_account_the_default_one_acts_and_never_ourselves(reque
 
 @real_only
 @pytest.mark.parametrize("name", ["missing", " ", "system:masters", "a:b", "../default", "UPPER"])
+@pytest.mark.row("T03")
 async def test_an_account_that_is_none_makes_no_call_as_ourselves(request, world, namespaced, name):
     await begun(world, {"a.yaml": namespaced("a")}, serviceAccountName=name)
     await world.until_failed("ReconciliationFailed")
@@ -174,6 +179,7 @@ BEYOND = {
 
 @real_only
 @pytest.mark.parametrize("what", BEYOND)
+@pytest.mark.row("T04")
 async def test_what_reaches_beyond_the_tenant_is_for_the_api_server_to_refuse(world, namespaced, what):
     await account(world, "tenant")
     text = BEYOND[what].replace("NAME", f"x-{world.namespace}").replace("NS", world.namespace)
@@ -187,6 +193,7 @@ async def test_what_reaches_beyond_the_tenant_is_for_the_api_server_to_refuse(wo
 
 
 @real_only
+@pytest.mark.row("T05", "T06")
 async def test_a_tenant_cannot_touch_what_is_anothers(world, namespaced, other):
     metadata = {"name": "theirs", "namespace": other}
     await world.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"k": "theirs"}})
@@ -198,6 +205,7 @@ async def test_a_tenant_cannot_touch_what_is_anothers(world, namespaced, other):
     assert (await theirs(world, other, "theirs"))["data"] == {"k": "theirs"}
 
 
+@pytest.mark.row("T05")
 async def test_owner_labels_put_on_by_hand_get_nothing_pruned(world, namespaced, other):
     labels = {flux.OWNER_NAME: "app", flux.OWNER_NAMESPACE: world.namespace}
     metadata = {"name": "spoofed", "namespace": other, "labels": labels}
@@ -210,6 +218,7 @@ async def test_owner_labels_put_on_by_hand_get_nothing_pruned(world, namespaced,
 
 
 @real_only
+@pytest.mark.row("T05")
 async def test_an_inventory_written_by_a_tenant_deletes_nothing_the_tenant_may_not(world, namespaced, other):
     labels = {flux.OWNER_NAME: "app", flux.OWNER_NAMESPACE: world.namespace}
     metadata = {"name": "theirs", "namespace": other, "labels": labels}
@@ -249,6 +258,7 @@ async def test_health_of_what_the_account_may_not_see_is_not_told(world, namespa
 
 
 @pytest.mark.parametrize("mark", ["prune: disabled", "ssa: Ignore", "force: enabled", "reconcile: disabled"])
+@pytest.mark.row("T07")
 async def test_marks_on_an_object_of_another_kustomization_change_nothing_there(world, namespaced, mark):
     """Two tenants name one object; the second one's marks are on its own manifest, not on what the first applied."""
     await world.synced({"one/a.yaml": namespaced("a", "one")}, path="./one")
@@ -271,6 +281,7 @@ async def test_marks_on_an_object_of_another_kustomization_change_nothing_there(
     "base",
     ["http://169.254.169.254/latest/meta-data", "https://127.0.0.1:1/x.yaml", "git::https://127.0.0.1/x", "file:///etc", "/etc"],
 )
+@pytest.mark.row("T09")
 async def test_a_build_reaches_nothing_but_the_source(world, namespaced, base):
     await begun(world, {"kustomization.yaml": f"resources: ['{base}', a.yaml]\n", "a.yaml": namespaced("a")})
     message = await world.until_failed("BuildFailed")
@@ -282,6 +293,7 @@ async def test_a_build_reaches_nothing_but_the_source(world, namespaced, base):
 
 
 @real_only
+@pytest.mark.row("T13")
 async def test_deleting_the_account_first_lets_the_kustomization_go_and_says_what_is_left(world, namespaced):
     await account(world, "tenant")
     await world.until_applied(await begun(world, {"a.yaml": namespaced("a")}, serviceAccountName="tenant"))

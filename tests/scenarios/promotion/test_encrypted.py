@@ -30,7 +30,7 @@ async def applied_with_keys(fleet: Fleet, environment: str, key: AgeKey) -> tupl
     return built.digest, repr([one.manifest for one in built.rendered.objects])
 
 
-@pytest.mark.row("M28")
+@pytest.mark.row("M28", "S06")
 async def test_encrypted_secrets_move_as_ciphertext_after_they_ran_in_dev(fleet: Fleet) -> None:
     key = AgeKey()
     kustomization = await fleet.read(WEB.format("dev") + "kustomization.yaml")

@@ -126,7 +126,7 @@ async def test_a_held_app_stays_back_and_others_go(fleet: Fleet) -> None:
     assert await fleet.settle() == ["open api -> staging"]
 
 
-@pytest.mark.row("M27")
+@pytest.mark.row("M27", "T14")
 async def test_gates_are_read_from_main_and_not_from_the_pull_request(fleet: Fleet) -> None:
     """A branch that weakens its own gate changes nothing: only what main says counts."""
     await gated(fleet, "      approvals: 2\n")

@@ -274,6 +274,7 @@ def test_secrets_are_read_in_all_of_fluxs_keys() -> None:
     assert read(bearerToken=b" t\n").bearer == "t"  # type: ignore[union-attr]
 
 
+@pytest.mark.row("T12")
 def test_nobody_reads_by_url_alone_what_other_credentials_fetched(tmp_path: Path) -> None:
     mirrors, url = Mirrors(tmp_path), "https://example.com/x.git"
     one = mirrors.get(url, {"username": b"a", "password": b"1"})

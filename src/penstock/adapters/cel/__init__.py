@@ -98,6 +98,8 @@ class Evaluator:
         if child is None or child.returncode is not None:
             child = self._child = await asyncio.create_subprocess_exec(
                 sys.executable,
+                # nothing is imported from the folder we happen to stand in
+                "-P",
                 "-m",
                 "penstock.adapters.cel.worker",
                 stdin=asyncio.subprocess.PIPE,
