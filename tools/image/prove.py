@@ -150,7 +150,7 @@ def start(root: Path, state: dict[str, str]) -> int:
             "-ec",
             f"cd /tmp && {entry[0]} init fleet && {entry[0]} build dev -C fleet > /dev/null && {entry[0]} check fleet",
         ],
-        ["/bin/sh", "-ec", f"{entry[0]} run --context nowhere; test $? = 1 -o $? = 3"],
+        ["/bin/sh", "-ec", f"code=0; {entry[0]} run --context nowhere || code=$?; test $code = 3"],
     ]
     for check in checks:
         print(f"== start {shlex.join(check)[:100]}", flush=True)
@@ -162,6 +162,8 @@ def start(root: Path, state: dict[str, str]) -> int:
 def run(command: list[str], *, environment: dict[str, str] | None = None, before: Path | None = None) -> None:
     if before is not None:
         before.parent.mkdir(parents=True, exist_ok=True)
+    # found with our own path: what is started has another
+    command = [shutil.which(command[0]) or command[0], *command[1:]]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         print(done.stdout[-4000:])
