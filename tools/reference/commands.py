@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib
 import re
 
@@ -49,7 +50,7 @@ def _section(name: str, command: click.Command) -> list[str]:
     rows = [(names, text) for names, text in options(command)]
     if rows:
         lines += ["| option | |", "|---|---|"]
-        lines += [f"| `{names.replace('|', chr(92) + '|')}` | {_cell(text)} |" for names, text in rows]
+        lines += [f"| {_code(names)} | {_cell(text)} |" for names, text in rows]
         lines.append("")
     for paragraph in _paragraphs(command):
         title, _, rest = paragraph.partition("\n")
@@ -73,6 +74,11 @@ def options(command: click.Command) -> list[tuple[str, str]]:
 
 def _paragraphs(command: click.Command) -> list[str]:
     return [part.strip("\n") for part in re.split(r"^\x08\n?", command.epilog or "", flags=re.MULTILINE) if part.strip()]
+
+
+def _code(text: str) -> str:
+    """A code span that forges and the site both show as it is, also with a bar in it."""
+    return f"<code>{html.escape(text).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 def _cell(text: str) -> str:
