@@ -9,7 +9,7 @@ WORKERS ?= 2
 FUZZ_SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo up test unit check fix bench docs reference parts lock clean image-proof sbom fuzz crash faults flux-judge render-sweep merge-sweep
+.PHONY: help install dev demo up test unit check fix bench docs reference parts lock clean image-proof sbom fuzz crash faults flux-judge render-sweep merge-sweep screenshots
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,10 @@ reference: dev ## Write the pages that are made from the code: flags, fields, co
 flux-judge: dev parts ## Let real Flux controllers judge that a cluster changes hands without a trace
 	$(BIN)/python tools/parts/build.py kustomize-controller source-controller
 	PENSTOCK_JUDGE=flux $(PYTEST) -q tests/judge
+
+screenshots: dev ## Take the pictures of the docs anew, into docs/images
+	mkdir -p docs/images
+	PENSTOCK_SCREENSHOTS=$(CURDIR)/docs/images $(PYTEST) -q tests/scenarios/web/test_design.py
 
 docs: dev ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -20,6 +20,7 @@ from penstock.ports.forge import Forge
 
 PICTURES = os.environ.get("PENSTOCK_SCREENSHOTS", "")
 """The folder they go to; '' for none."""
+IN_THE_DOCS = ("board-desk-light", "board-phone-dark", "promotion-desk-light", "app-desk-dark", "log-desk-light")
 VIEWS: dict[str, str] = {
     "board": "/",
     "app": "/app/web",
@@ -71,5 +72,5 @@ async def serious(tab: Page) -> list[str]:
 async def picture(tab: Page, name: str) -> None:
     data = await tab.screenshot(full_page=True, animations="disabled")
     assert data.startswith(b"\x89PNG")
-    if PICTURES:
+    if PICTURES and name in IN_THE_DOCS:
         (Path(PICTURES) / f"{name}.png").write_bytes(data)
