@@ -56,7 +56,8 @@ def advisories() -> int:
         print(loud, file=sys.stderr)
         new = sorted(f"{name}=={version}" for name, version in packages.items() if f"{name}=={version}" not in known["found"])
         if new:
-            print(f"ADVISORIES UNKNOWN for {', '.join(new)}", file=sys.stderr)
+            which = "all of them" if len(new) == len(packages) else ", ".join(new)
+            print(f"ADVISORIES UNKNOWN for {which}", file=sys.stderr)
         found = {each: ids for each, ids in known["found"].items() if each in {f"{n}=={v}" for n, v in packages.items()}}
     elif os.environ.get("PENSTOCK_REMEMBER"):
         known |= {"checked": datetime.now(UTC).date().isoformat(), "found": found}
@@ -77,6 +78,10 @@ def judge(found: dict[str, list[str]], accepted: dict[str, str]) -> dict[str, li
 def asked(packages: dict[str, str]) -> dict[str, list[str]] | None:
     """The advisories of each package by 'name==version'; None when the index did not answer for all of them."""
     base = index()
+    first = next(iter(packages.items()))
+    if _ask(base, *first) is None:
+        # an index that is silent is silent for all
+        return None
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda each: _ask(base, *each), packages.items()))
     if any(answer is None for answer in answers):

@@ -177,3 +177,11 @@ def test_sets_of_fields_are_as_good_as_each_other_when_what_differs_is_empty():
     assert ownership.as_good_as(more, less, live)
     assert not ownership.as_good_as(less, {"f:spec": {"f:items": less["f:spec"]["f:items"]}}, live)
     assert not ownership.as_good_as(None, less, live)
+
+
+def test_a_further_manager_is_undone_whatever_it_did() -> None:
+    undone = ownership.undone_managers(["argocd"])
+    for operation in ("Apply", "Update"):
+        theirs = entry("argocd-controller", operation, {"f:data": {"f:b": {}}})
+        assert ownership.to_undo([OURS, theirs], "kustomize-controller", undone)
+        assert not ownership.to_undo([OURS, theirs], "kustomize-controller")
