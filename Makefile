@@ -73,8 +73,8 @@ faults: dev parts ## Put a thousand faults between the reconciler and its API se
 reference: dev ## Write the pages that are made from the code: flags, fields, codes, metrics, man page
 	$(BIN)/python -m tools.reference
 
-flux-judge: dev parts ## Let real Flux controllers judge that a cluster changes hands without a trace
-	$(BIN)/python tools/parts/build.py kustomize-controller source-controller
+flux-judge: dev parts ## Let real Flux judge the hand-over, and real controllers rollouts and garbage collection
+	$(BIN)/python tools/parts/build.py kustomize-controller source-controller kube-controller-manager
 	PENSTOCK_JUDGE=flux $(PYTEST) -q tests/judge
 
 screenshots: dev ## Take the pictures of the docs anew, into docs/images

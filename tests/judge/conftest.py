@@ -1,6 +1,6 @@
 """Real Flux controllers beside ours on one real API server: they judge whether a cluster changes hands without a trace.
 
-Only with `make flux-judge`, which builds kustomize-controller and source-controller first.
+Only with `make flux-judge`, which builds them first.
 """
 
 from __future__ import annotations

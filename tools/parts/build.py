@@ -4,7 +4,7 @@ and get Chromium and sshd.
 
 usage: build.py [PART ...]     exit 0: all are there; 3: no Go toolchain, so some are missing
 
-Parts that only some targets need (Flux's controllers) are built when they are named.
+Parts that only some targets need (controllers of Flux and of Kubernetes) are built when they are named.
 
 Everything is fetched through the Go module proxy of this machine and checked against the go.sum beside each go.mod.
 Binaries land in the cache that penstock.adapters.parts reads, under a name with their version.
