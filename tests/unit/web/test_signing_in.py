@@ -321,3 +321,17 @@ def test_what_is_secret_is_in_no_representation() -> None:
     answer = provider.Answer(claims={}, access_token="canary-token", expires_seconds=None)
     found = people.Identified(person=cast("Any", None), forge_token="canary-forge", forge_seconds=None)
     assert "canary" not in repr(client) + repr(answer) + repr(found)
+
+
+async def test_a_hostile_name_at_the_provider_is_only_a_text_here() -> None:
+    evil = '"><img src=x onerror=alert(1)><script>alert(2)</script>\u202e'
+    identity = Identity(claims={"preferred_username": f"mia{evil}", "name": f"Mia{evil}", "groups": ["platform", evil]})
+    async with at(identity) as page, browser() as session:
+        asked = await go(session, page, identity)
+        assert (await back(session, page, code=CODE, state=asked["state"]))[0] == 200
+        async with session.get(page.url) as answer:
+            text = await answer.text()
+        assert "Mia&#34;&gt;&lt;img" in text
+        assert "<img" not in text
+        assert "<script>" not in text
+        assert "\u202e" not in text
