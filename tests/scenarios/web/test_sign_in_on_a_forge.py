@@ -42,7 +42,7 @@ async def signing(tmp_path: Path, real_gitea: local_gitea.LocalGitea) -> AsyncIt
         fleet = await stack.enter_async_context(promotion_fleet.running(tmp_path, real_gitea, name))
         for login in ("reviewer", "developer"):
             body = {"login_name": login, "source_id": 0, "password": WORD, "must_change_password": False}
-            await real_gitea._admin("PATCH", f"/admin/users/{login}", body=body)
+            await real_gitea.admin("PATCH", f"/admin/users/{login}", body=body)
         port = local_gitea._free_port()
         client = await _application(real_gitea, f"http://127.0.0.1:{port}/sign-in/return")
         secret = tmp_path / "client-secret"
@@ -69,7 +69,7 @@ async def signing(tmp_path: Path, real_gitea: local_gitea.LocalGitea) -> AsyncIt
 
 async def _application(gitea: local_gitea.LocalGitea, redirect: str) -> dict[str, Any]:
     wanted = {"name": "Penstock", "redirect_uris": [redirect], "confidential_client": True}
-    answer = await gitea._admin("POST", "/user/applications/oauth2", body=wanted)
+    answer = await gitea.admin("POST", "/user/applications/oauth2", body=wanted)
     return rest.decode(answer.body, dict[str, Any])
 
 
