@@ -115,7 +115,9 @@ def _value(resources: ResourceSet, variable: Variable) -> Any:
 
 def _tagged(value: Any) -> Any:
     """A text that had no tag is a text for good once it was looked through."""
-    return value if value is None or isinstance(value, str | dict | list) else scalars.text_of(value)
+    if value is None:
+        return ""
+    return value if isinstance(value, str | dict | list) else scalars.text_of(value)
 
 
 _INDEXED = re.compile(r"(.*)\[(\d+)\]\Z")
