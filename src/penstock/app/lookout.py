@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from penstock.app import guards, promote, rollback, rollbacks, status
+from penstock.app import marking, promote, rollback, rollbacks, status
 from penstock.app.world import World
 from penstock.controllers.promotion_cases import BRANCHES, Case, Survey
 from penstock.controllers.promotion_survey import Surveyor
@@ -135,7 +135,7 @@ class Lookout:
             if error.status == 404 or error.code == "NotFound":
                 raise errors.RefusedError(f"there is no pull request #{number}", code="NotFound", status=404) from None
             raise
-        if pull.head.startswith((rollback.BRANCHES, guards.BRANCHES)):
+        if pull.head.startswith((rollback.BRANCHES, marking.BRANCHES)):
             return await self._asked_for(pull, look)
         if not pull.head.startswith(BRANCHES):
             raise errors.RefusedError(f"#{number} is not a promotion", hint=pull.url, code="NotFound", status=404)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from penstock.app import guards, rollback
+from penstock.app import marking, rollback
 from penstock.app.world import World
 from penstock.model import errors
 from penstock.model.pipeline import REMAINDER
-from penstock.ports.forge import PullRequest
 from penstock.promote import text
 from penstock.web import acting, reading, showing
 
@@ -47,16 +46,17 @@ class Doing:
         return done.pull.number
 
     async def hold(self, app: str, environment: str, reason: str, by: str) -> int:
-        return _number(await guards.put(self._world, guards.hold(_unit(app), environment, reason, by)))
+        who = _person(by)
+        return _number(await marking.hold(self._world, _unit(app), environments=[environment], reason=reason, until=None, by=who))
 
     async def release(self, app: str, environment: str, by: str) -> int:
-        return _number(await guards.take_away(self._world, "hold", environment, _unit(app), by))
+        return _number(await marking.release(self._world, _unit(app), environment=environment, by=_person(by)))
 
     async def freeze(self, environment: str, reason: str, by: str) -> int:
-        return _number(await guards.put(self._world, guards.freeze(environment, reason, by)))
+        return _number(await marking.freeze(self._world, environment, reason=reason, until=None, by=_person(by)))
 
     async def thaw(self, environment: str, by: str) -> int:
-        return _number(await guards.take_away(self._world, "freeze", environment, "", by))
+        return _number(await marking.unfreeze(self._world, environment, by=_person(by)))
 
     async def merge_text(self, number: int) -> tuple[str, str]:
         """A promotion's with its record, as Penstock itself would merge it; a rollback's as its commit says."""
@@ -77,8 +77,12 @@ class Doing:
         return title, text.message_body(case.commits, record)
 
 
-def _number(pull: PullRequest | None) -> int:
-    return pull.number if pull else 0
+def _number(done: marking.Marked) -> int:
+    return done.pull.number if done.pull else 0
+
+
+def _person(by: str) -> marking.Person:
+    return marking.Person(name=by, on_page=True)
 
 
 def _unit(app: str) -> str:
