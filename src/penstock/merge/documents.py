@@ -89,6 +89,9 @@ def pair(left: Sequence[Part], right: Sequence[Part], *, strict: bool = False) -
     First the same object; then the only ones of that kind and name; then, unless `strict`, unnamed documents in their
     order and renamed objects: the only ones of their kind that are alike.
     """
+    of = {part.identity: part for part in right if part.named}
+    if len(of) == len(left) == len(right) and {part.identity for part in left} == of.keys():
+        return {part.number: of[part.identity] for part in left}  # the same objects, each once: nothing to look for
     found: dict[int, Part] = {}
     keys: list[Callable[[Part], object]] = [
         lambda part: part.identity,

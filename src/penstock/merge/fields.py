@@ -21,7 +21,7 @@ from penstock.merge.selecting import Selectors, State
 from penstock.merge.texts import merge_texts
 from penstock.model import fieldpath
 from penstock.model.fieldpath import FieldPath, Keyed, Step
-from penstock.yamldoc import editing, jsontext, layout, nodes, parsing
+from penstock.yamldoc import editing, foreseeing, jsontext, layout, nodes, parsing
 from penstock.yamldoc.editing import Add, Editor, Keep
 from penstock.yamldoc.nodes import Alias, Canon, Document, Entry, Mapping, Node, Scalar, Sequence, effective, resolved
 
@@ -118,6 +118,8 @@ class FieldMerge:
         """The edited text, if it says what it must."""
         try:
             text = self.editor.result()
+            if foreseeing.number(self.target, self.editor.edits, self.canon) == fate.canon:
+                return text
             made = (jsontext.parse if self.target.json else parsing.parse)(text)
         except (nodes.UnreadableError, ValueError):
             return None

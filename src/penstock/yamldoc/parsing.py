@@ -16,6 +16,7 @@ from yaml._yaml import CParser
 
 from penstock.yamldoc.nodes import MAX_DEPTH, Alias, Document, Entry, Mapping, Node, Scalar, Sequence, UnreadableError
 
+_SCALAR, _MAPPING_END = yaml.ScalarEvent, yaml.MappingEndEvent
 _SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 
@@ -75,7 +76,7 @@ class _Builder:
 
     def node(self, event: Any, depth: int) -> Node:
         kind = event.__class__
-        if kind is yaml.ScalarEvent:
+        if kind is _SCALAR:
             return self.scalar(event)
         if kind is yaml.AliasEvent:
             target = self.anchors.get(event.anchor)
@@ -98,24 +99,28 @@ class _Builder:
         start, end, style = event.start_mark.index, event.end_mark.index, event.style or ""
         if style and style in "|>":
             end = _block_end(self.text, start, end)
-        content = _behind_properties(self.text, start, end) if event.anchor or event.tag else start
-        made = Scalar(start, end, content, event.value, style, event.tag, event.anchor)
-        if event.anchor is not None:
-            self.name(event.anchor, made)
+        anchor, tag = event.anchor, event.tag
+        if anchor is None and tag is None:
+            return Scalar(start, end, start, event.value, style)
+        made = Scalar(start, end, _behind_properties(self.text, start, end), event.value, style, tag, anchor)
+        if anchor is not None:
+            self.name(anchor, made)
         return made
 
     def mapping(self, event: Any, depth: int) -> Mapping:
-        get = self.events.get_event
+        get, node, scalar, depth = self.events.get_event, self.node, self.scalar, depth + 1
         entries: list[Entry] = []
         keys: dict[str, Entry] = {}
         opaque = False
         start = event.start_mark.index
         while True:
             following: Any = get()
-            if following.__class__ is yaml.MappingEndEvent:
+            if following.__class__ is _MAPPING_END:
                 break
-            key = self.node(following, depth + 1)
-            entry = Entry(key, self.node(get(), depth + 1))
+            # Scalars are read here, and not by way of `node`: most of what there is to read are keys and words.
+            key = scalar(following) if following.__class__ is _SCALAR else node(following, depth)
+            following = get()
+            entry = Entry(key, scalar(following) if following.__class__ is _SCALAR else node(following, depth))
             entries.append(entry)
             if not isinstance(key, Scalar) or key.value in keys or key.style == "|" or key.style == ">" or key.anchor or key.tag:
                 opaque = True
