@@ -47,7 +47,7 @@ def _type(shape: dict[str, Any]) -> str:
     if "oneOf" in shape or "anyOf" in shape:
         return " or ".join(_type(one) for one in shape.get("oneOf") or shape["anyOf"])
     if "enum" in shape:
-        return ", ".join(f"`{one}`" for one in shape["enum"])
+        return ", ".join(f"`{one if isinstance(one, str) else json.dumps(one)}`" for one in shape["enum"])
     if "const" in shape:
         return f"`{shape['const']}`"
     if shape.get("type") == "array":

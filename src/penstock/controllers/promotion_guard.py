@@ -2,14 +2,14 @@
 did not run healthy there. Direct edits and shared bases alike, since only what is rendered counts.
 
 In: an open pull request and the survey. Out: a commit status `penstock/guard` on its head, and one comment that names each
-value (never shows one). A protected environment makes it a failure, any other a remark.
+value (never shows one). Each environment says whether that is a failure, a remark, or told by the status alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from penstock.controllers.promotion_cases import STATUS_PREFIX, Survey
 from penstock.controllers.promotion_history import unit_paths
@@ -46,7 +46,9 @@ class Guarded:
 
     findings: tuple[Finding, ...] = ()
     blocked: bool = False
-    """One of the environments is protected."""
+    """One of the environments blocks."""
+    allowed: frozenset[EnvName] = frozenset()
+    """Those of which no comment speaks."""
     problem: str = ""
     """Why it cannot be told; then it is no success either."""
 
@@ -91,9 +93,13 @@ class Guard:
             try:
                 findings += self._environment(survey, origin, target, merged)
             except InputError as error:
-                return Guarded(problem=f"{target.name} does not build: {error.problems[0].what}", blocked=target.protected)
-        protected = {env.name for env in survey.repository.environments if env.protected}
-        return Guarded(findings=tuple(findings), blocked=any(one.environment in protected for one in findings))
+                return Guarded(problem=f"{target.name} does not build: {error.problems[0].what}", blocked=target.guard == "block")
+        policies = {env.name: env.guard for env in survey.repository.environments}
+        return Guarded(
+            findings=tuple(findings),
+            blocked=any(policies[one.environment] == "block" for one in findings),
+            allowed=frozenset(name for name, policy in policies.items() if policy == "allow"),
+        )
 
     def _environment(self, survey: Survey, origin: Environment, target: Environment, merged: CommitId) -> Iterator[Finding]:
         renderer, seen = self.judge.renderer, survey.seen
@@ -150,8 +156,9 @@ class Guard:
         else:
             await self.forge.set_status(pull.head_sha, status)
         ours = next((one for one in await self.forge.comments(pull.number) if one.user == login and _MARK in one.body), None)
-        words = _comment(found)
-        if ours is None and found.findings:
+        spoken = replace(found, findings=tuple(one for one in found.findings if one.environment not in found.allowed))
+        words = _comment(spoken)
+        if ours is None and spoken.findings:
             await self.forge.comment(pull.number, words)
         elif ours is not None and ours.body.strip() != words.strip():
             await self.forge.update_comment(ours.id, words)

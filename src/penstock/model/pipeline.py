@@ -20,6 +20,8 @@ REMAINDER = "_environment"
 """The unit that is what belongs to no app; its name cannot be an app's on the sides that show it."""
 
 UnitKind = Literal["app", "environment"]
+GuardPolicy = Literal["allow", "warn", "block"]
+"""allow: the check's status tells, nobody is spoken to; warn: a comment names each value; block: the check fails as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,8 +213,8 @@ class Environment:
     """Pull requests are opened without being asked for."""
     auto_merge: bool = True
     """They are merged once every gate is green."""
-    protected: bool = False
-    """A value that did not run healthy upstream is reported on any pull request."""
+    guard: GuardPolicy = "warn"
+    """What becomes of a pull request that would give it a value which did not run healthy upstream."""
     rollback: AutoRollback = AutoRollback()
     reported: Reported | None = None
     """Where evidence comes from when its cluster cannot be asked."""

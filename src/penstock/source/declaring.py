@@ -14,7 +14,7 @@ from penstock.merge import selecting
 from penstock.model import people
 from penstock.model.errors import Place, Problem
 from penstock.model.notification import EVENTS, SEVERITIES, Notification
-from penstock.model.pipeline import AutoRollback, Difference, Environment, Freeze, Gates, Hold, Reported, Settled
+from penstock.model.pipeline import AutoRollback, Difference, Environment, Freeze, Gates, GuardPolicy, Hold, Reported, Settled
 from penstock.model.values import EnvName
 from penstock.source import gating, granting
 from penstock.source.document import Document
@@ -51,6 +51,7 @@ ENVIRONMENT_FIELDS = (
     "protected",
     "differences",
 )
+GUARD_POLICIES: tuple[GuardPolicy, ...] = ("allow", "warn", "block")
 EVIDENCE_FIELDS = ("context", "creator")
 ROLLBACK_FIELDS = ("onFailure", "after")
 FREEZE_FIELDS = ("environments", "reason", "by", "since", "until")
@@ -212,7 +213,7 @@ def _environment(item: Cursor, default: Environment, before: Sequence[Environmen
         gates=gating.read(item.at("gates"), default.gates),
         auto_promote=item.at("autoPromote").flag(default.auto_promote),
         auto_merge=item.at("autoMerge").flag(default.auto_merge),
-        protected=item.at("protected").flag(False),
+        guard=_guard(item.at("protected")),
         rollback=_rollback(item.at("rollback"), default.rollback),
         reported=_reported(item.at("evidence"), name),
         differences=default.differences + _differences(item.at("differences")),
@@ -237,6 +238,16 @@ def _reported(item: Cursor, name: str) -> Reported | None:
         return None
     item.fields(EVIDENCE_FIELDS, required=("creator",))
     return Reported(context=item.at("context").text(f"kustomization/{name}/*"), creator=item.at("creator").text())
+
+
+def _guard(item: Cursor) -> GuardPolicy:
+    """true is block and false is warn: what they said before there were three answers."""
+    if not item.present or isinstance(item.value, bool):
+        return "block" if item.value else "warn"
+    known = next((one for one in GUARD_POLICIES if one == item.value), None)
+    if known is None:
+        item.problem("unknown protected", f"true, false, {', '.join(GUARD_POLICIES[:-1])} or {GUARD_POLICIES[-1]}")
+    return known or "warn"
 
 
 def _rollback(item: Cursor, default: AutoRollback) -> AutoRollback:

@@ -175,6 +175,26 @@ async def test_the_guard_names_a_direct_edit_and_blocks_it_where_the_environment
     assert len(await fleet.forges["penstock"].comments(pull.number)) == 1
 
 
+async def test_where_the_guard_allows_its_status_tells_and_nobody_is_spoken_to(fleet: Fleet) -> None:
+    """Staging allows, prod warns: one edit of both is one comment, about prod, and what blocks is a matter of one word."""
+    await fleet.edit("allow", PIPELINE, "  - name: staging\n", "  - name: staging\n    protected: allow\n")
+    hotfix = {CONFIG: (await fleet.read(CONFIG)).replace("10s", "99s")}
+    pull = await fleet.propose("developer", "hotfix", hotfix)
+    await fleet.settle()
+    assert await fleet.guard(pull) == ("success", "1 value would change in staging without having run healthy upstream")
+    assert await fleet.forges["penstock"].comments(pull.number) == []
+    prod = WEB.format("prod") + "config.yaml"
+    both = await fleet.propose("developer", "both", hotfix | {prod: (await fleet.read(prod)).replace("10s", "99s")})
+    await fleet.settle()
+    assert (await fleet.guard(both))[0] == "success"
+    (comment,) = await fleet.forges["penstock"].comments(both.number)
+    assert "| prod |" in comment.body and "| staging |" not in comment.body
+    await fleet.edit("block", PIPELINE, "    protected: allow\n", "    protected: block\n")
+    await fleet.settle()
+    assert [(await fleet.guard(one))[0] for one in (pull, both)] == ["failure", "failure"]
+    assert len(await fleet.forges["penstock"].comments(pull.number)) == 1
+
+
 async def test_the_guard_lets_through_what_runs_healthy_upstream_and_what_has_no_upstream(fleet: Fleet) -> None:
     dev = WEB.format("dev") + "config.yaml"
     first = await fleet.propose("developer", "to-dev", {dev: (await fleet.read(dev)).replace("10s", "30s")})

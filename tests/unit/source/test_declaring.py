@@ -53,7 +53,7 @@ spec:
     assert findings(found) == []
     assert [env.name for env in found.environments] == ["dev", "staging", "prod"]
     prod = found.environments[2]
-    assert prod.protected and not prod.auto_merge and found.environments[1].auto_merge
+    assert prod.guard == "block" and not prod.auto_merge and found.environments[1].auto_merge
     assert prod.gates.soak == timedelta(minutes=90)
     assert (prod.gates.approvals, prod.gates.approvers) == (2, ("team:web", "alice"))
     assert prod.gates.windows[0].days == (0, 1, 2, 3, 4) and prod.gates.windows[0].start == time(9)
@@ -86,6 +86,20 @@ spec:
     hints = [problem.hint for problem in found.problems if problem.severity == "error"]
     assert hints[0] == "did you mean 'environments'?"
     assert hints[2] == "did you mean 'dev'?"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("", "warn"), ("false", "warn"), ("true", "block"), ("allow", "allow"), ("warn", "warn"), ("block", "block")],
+)
+def test_an_environment_says_what_the_guard_does_for_it(written: str, meant: str) -> None:
+    found = discover(HEAD + f"spec: {{environments: [{{name: dev{', protected: ' + written if written else ''}}}]}}\n")
+    assert (findings(found), found.environments[0].guard) == ([], meant)
+
+
+def test_a_policy_of_the_guard_that_does_not_exist_is_told_at_its_place() -> None:
+    found = discover(HEAD + "spec:\n  environments:\n  - name: dev\n    protected: denied\n")
+    assert findings(found) == ["penstock.yaml:6:16: unknown protected"]
 
 
 def test_a_circle_of_promotions_is_refused() -> None:
