@@ -23,7 +23,7 @@ from penstock.apply import drifting, ownership, planning
 from penstock.apply.guard import Hold
 from penstock.apply.marks import Owner
 from penstock.apply.planning import Change, LiveObject, Plan
-from penstock.controllers import building, dependencies, finalizing, history, shards, specs, waiting
+from penstock.controllers import building, dependencies, finalizing, history, pinning, shards, specs, waiting
 from penstock.controllers.acting import Site, Sites, UnusableError
 from penstock.controllers.building import Builder, Built
 from penstock.controllers.decrypting import Openers
@@ -253,7 +253,10 @@ class _Pass:
     async def _site(self) -> Site:
         """Where to apply, and as whom. Raises StalledError, FailedError."""
         try:
-            return await self.about.sites.site(self.spec, self.owner)
+            site = await self.about.sites.site(self.spec, self.owner)
+            if uid := await pinning.pin(site, specs.annotations_of(self.manifest).get(flux.CLUSTER, "")):
+                await self.reporter.annotate({flux.CLUSTER: uid})
+            return site
         except UnusableError as error:
             if error.final:
                 raise StalledError(error.what, code=flux.RECONCILIATION_FAILED) from None
@@ -658,6 +661,7 @@ class _Pass:
         try:
             if await self.about.sites.account_exists(self.spec, self.owner.namespace):
                 site = await self.about.sites.site(self.spec, self.owner)
+                await pinning.pin(site, specs.annotations_of(self.manifest).get(flux.CLUSTER, ""))
                 return Pruner(site.cluster, site.view, self.owner, own=())
         except UnusableError as error:
             if not (error.final or error.missing):

@@ -759,6 +759,7 @@ _ASKING = (
     flux.PRUNE_GUARD,
     flux.DRIFT,
     flux.SOPS_MAC,
+    flux.CLUSTER,
     flux.SUSPEND_UNTIL,
     flux.HISTORY_GUARD,
     flux.HISTORY_CONSENT,

@@ -105,6 +105,20 @@ class Reporter:
         if written is not None:
             self.manifest = written
 
+    async def annotate(self, annotations: Mapping[str, str]) -> None:
+        """Set these annotations. Raises RaceError when the object changed under us."""
+        metadata = self.manifest["metadata"]
+        written = await self._cluster.patch(
+            self._resource,
+            metadata["namespace"],
+            metadata["name"],
+            {"metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": dict(annotations)}},
+            kind="merge",
+            field_manager=self._manager,
+        )
+        if written is not None:
+            self.manifest = written
+
     async def _reread(self, namespace: str, name: str) -> None:
         found = await self._cluster.get(self._resource, namespace, name)
         if found is None:

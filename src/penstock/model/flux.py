@@ -45,6 +45,8 @@ HISTORY_CONSENT: Final = "penstock.dev/history-consent"
 """Ours: on a GitRepository, the commit that a person agrees to follow after a rewrite."""
 SOPS_MAC: Final = "penstock.dev/sops-mac"
 """Ours: 'ignored' on a Kustomization takes encrypted files whose MAC is not that of their content, as Flux does."""
+CLUSTER: Final = "penstock.dev/cluster"
+"""Ours: on a Kustomization with spec.kubeConfig, the uid of the kube-system namespace of the cluster that it is for."""
 FORCE_PROTECTED: Final = "penstock.dev/force-protected"
 """Ours: 'enabled' on an object of a kind that holds data lets force recreate it."""
 

@@ -198,3 +198,28 @@ async def test_a_new_kubeconfig_is_used_from_the_next_pass_on(world, remote):
     await world.until_failed("ReconciliationFailed")
     await put_secret(world, remote.kubeconfig())
     await world.until_applied(revision)
+
+
+@pytest.mark.row("A33")
+async def test_another_cluster_behind_the_same_kubeconfig_gets_nothing_until_a_person_says_so(world, remote):
+    """The pin is of the first cluster that was used; here it is turned into another one's, as a swap would."""
+    await put_secret(world, remote.kubeconfig())
+    await world.until_applied(await begun(world, {"a.yaml": there(remote, "a")}))
+    namespaces = await remote.cluster.resource("", "Namespace")
+    uid = (await remote.cluster.get(namespaces, "", "kube-system"))["metadata"]["uid"]
+    kind = await world.cluster.resource(flux.KUSTOMIZE_GROUP, flux.KUSTOMIZATION)
+
+    async def pin(value: str) -> None:
+        body = {"metadata": {"annotations": {flux.CLUSTER: value}}}
+        await world.cluster.patch(kind, world.namespace, "app", body, kind="merge", field_manager="somebody")
+
+    live = await world.cluster.get(kind, world.namespace, "app")
+    assert live["metadata"]["annotations"][flux.CLUSTER] == uid
+    await pin("11111111-2222-3333-4444-555555555555")
+    revision = world.push({"b.yaml": there(remote, "b")})
+    message = await world.until_failed("ReconciliationFailed")
+    assert "leads to another cluster than before" in message and f"{flux.CLUSTER}={uid}" in message
+    assert await remote.get("ConfigMap", "b") is None
+    await pin(uid)
+    await world.until_applied(revision)
+    assert await remote.get("ConfigMap", "b") is not None
