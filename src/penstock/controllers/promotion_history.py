@@ -79,7 +79,7 @@ class History:
                 return found
             if found.commit not in known:
                 known[found.commit] = self._is_ancestor(found.commit, tip)
-            return found if known[found.commit] else replace(found, commit=None)
+            return found if known[found.commit] else replace(found, commit=None, lost=True)
 
         return base
 

@@ -155,7 +155,7 @@ class Surveyor:
                 pair = change.Pair(
                     source=origin, target=target, base=base_tree, base_commit=base.commit, tree=tree, trees=self._trees
                 )
-                pair, held = self._holding(pair, unit, base, repository)
+                pair, held = self._holding(_with_a_person(pair, base), unit, base, repository)
                 branch = branch_of(target.name, unit)
                 left_over = branch in pulls or branch in branches
                 if change.untouched(pair, unit) and not left_over:
@@ -247,6 +247,16 @@ class Surveyor:
             return ()
         promotions = records.parse(commit.message).promotions
         return next((one.picked for one in promotions if (one.unit, one.target) == (found.unit, found.target)), ())
+
+
+def _with_a_person(pair: change.Pair, base: records.Base) -> change.Pair:
+    """Where nothing says any more what was promoted, what is new in the source may be what a person took out of the target
+    long ago: one has to approve it, whatever the gates ask for. A history that was replaced looks like one that never was,
+    so an environment that blocks asks for a person at the first promotion too."""
+    rules = pair.target.gates
+    if base.commit is not None or rules.approvals or not (base.lost or pair.target.guard == "block"):
+        return pair
+    return replace(pair, target=replace(pair.target, gates=replace(rules, approvals=1)))
 
 
 @contextlib.contextmanager

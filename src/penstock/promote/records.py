@@ -202,6 +202,8 @@ class Base:
     """The newest source commit that was promoted and is rolled back."""
     held: tuple[HeldField, ...] = ()
     """What stayed back when that was brought in line."""
+    lost: bool = False
+    """There is a record, and the commit it names is not in the main branch's past: the history was rewritten."""
 
 
 IsAncestor = Callable[[CommitId, CommitId], bool]

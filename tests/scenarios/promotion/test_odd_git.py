@@ -50,6 +50,44 @@ async def test_a_history_without_anything_in_common_moves_nothing_by_itself(flee
     assert "checkout_timeout: 10s" in await fleet.read(WEB.format("staging") + "config.yaml")
 
 
+CRON = "clusters/{}/apps/cron/"
+
+
+@pytest.mark.row("G17")
+@pytest.mark.parametrize(
+    ("policy", "records", "by_itself"),
+    [("block", False, False), ("warn", True, False), ("warn", False, True)],
+    ids=["it blocks", "its record names a commit that is gone", "a first promotion elsewhere"],
+)
+async def test_after_a_history_was_replaced_a_person_approves_even_where_nobody_has_to(
+    fleet: Fleet, policy: str, records: bool, by_itself: bool
+) -> None:
+    """Nothing says any more that an app was ever promoted: new or taken out of staging long ago, a person knows."""
+    lines = f"  - name: staging\n    protected: {policy}\n    gates: {{approvals: 0}}\n"
+    gone = await fleet.edit("nobody has to approve", "penstock.yaml", "  - name: staging\n", lines)
+    await fleet.git("checkout", "-q", "--orphan", "new-world")
+    record = f"\n\nPenstock-Promotion: cron dev@{gone} -> staging" if records else ""
+    await fleet.git("commit", "-q", "-m", f"everything anew{record}")
+    await fleet.git("push", "-q", "--force", fleet.url, "new-world:main")
+    await fleet.git("checkout", "-q", "-B", "main")
+    listing = await fleet.read("clusters/dev/apps/kustomization.yaml")
+    files = {
+        CRON.format("dev") + "config.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: cron\ndata:\n  every: 5m\n",
+        CRON.format("dev") + "kustomization.yaml": "resources:\n- config.yaml\n",
+        "clusters/dev/apps/kustomization.yaml": listing.replace("- api\n", "- api\n- cron\n"),
+    }
+    await fleet.commit("cron", files)
+    await fleet.syncs("dev")
+    steps = await fleet.settle()
+    assert ("merge cron -> staging" in steps) is by_itself, steps
+    if not by_itself:
+        pull = next(one for one in await fleet.pulls() if one.head.endswith("/cron"))
+        assert "0 of 1 approval" in pull.body
+        await fleet.approve(pull)
+        assert "merge cron -> staging" in await fleet.settle()
+    assert "every: 5m" in await fleet.read(CRON.format("staging") + "config.yaml")
+
+
 @pytest.mark.row("G18")
 async def test_commits_from_the_future_odd_paths_and_odd_letters_are_only_bytes(fleet: Fleet) -> None:
     work = fleet.folder / "work"
