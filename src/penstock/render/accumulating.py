@@ -560,7 +560,9 @@ class Build:
         for name in unused:
             self.warn(f"variable '{name}' is never used", layer.kustomization.place("vars"), layer.chain, "UnusedVariable")
         for resource in into.resources:
-            nameless = not resource.name or any(not earlier.name for earlier in resource.previous)
+            # kustomize notes no empty name, and stumbles when it has noted fewer names than namespaces
+            noted = [earlier for earlier in resource.previous if earlier.name]
+            nameless = not resource.name or (noted and len(noted) < len(resource.previous))
             if nameless and not resource.kind.endswith("List"):
                 where = resource.found_at() or place
                 taken_away = SetError(f"missing metadata.name in object: a patch or a replacement took it from {resource.kind}")

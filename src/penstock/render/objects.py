@@ -28,7 +28,7 @@ def from_documents(documents: list[reading.Document], *, own: bool = True) -> li
     own_or_shared = "own" if own else "shared"
     for document in documents:
         value = document.value
-        if len(documents) == 1 and isinstance(value, dict) and value.get("kind") in ("List", "ResourceList") and "items" in value:
+        if document.alone and isinstance(value, dict) and value.get("kind") in ("List", "ResourceList") and "items" in value:
             items = value["items"]
             if isinstance(items, list):
                 pending += [(item, document, ("items", index), own_or_shared) for index, item in enumerate(items)]

@@ -85,6 +85,7 @@ def add_transformation(resources: Iterable[Resource], note: OriginNote | None) -
     if note is None:
         return
     for resource in resources:
+        resource.rewrite_annotations()
         annotations = resource.texts("annotations")
         if ORIGIN not in annotations:
             set_origin(resource, note)

@@ -119,7 +119,8 @@ class FieldSpelling:
 def apply_merge(resources: ResourceSet, resource: Resource, patch: Resource, options: Patch) -> None:
     """Merge one patch object into one resource; a resource that the patch deletes is marked as dropped."""
     resources.ids.budget.check()
-    name, namespace, kind = resource.value.get("metadata", {}).get("name"), resource.meta("namespace"), resource.value.get("kind")
+    metadata = resource.value.get("metadata", {})
+    name, namespace, kind = metadata.get("name"), metadata.get("namespace"), resource.value.get("kind")
     if options.allow_name_change or options.allow_kind_change:
         resources.ids.store_previous(resource)
     body = composing.copied(patch.value)
@@ -138,9 +139,9 @@ def apply_merge(resources: ResourceSet, resource: Resource, patch: Resource, opt
         merged["kind"] = kind
     metadata = resource.metadata()
     if not options.allow_name_change:
-        metadata["name"] = name
-    if namespace:
-        metadata["namespace"] = namespace
+        metadata["name"] = _put_back(resource, patch, "name", name)
+    if namespace not in (None, "", {}, []):
+        metadata["namespace"] = _put_back(resource, patch, "namespace", namespace)
     else:
         metadata.pop("namespace", None)
     resource.untagged |= {(id(merged), "kind"), (id(metadata), "name"), (id(metadata), "namespace")}
@@ -148,6 +149,17 @@ def apply_merge(resources: ResourceSet, resource: Resource, patch: Resource, opt
         resource.untagged.add((id(merged), "apiVersion"))
     resources.renamed = resources.renamed or options.allow_name_change or options.allow_kind_change
     resource.touched(options.note)
+
+
+def _put_back(resource: Resource, patch: Resource, field: str, old: Any) -> Any:
+    """A name or a namespace that a merge must not change: written without a tag, in the quotes that are there."""
+    if type(old) is not str or type(scalars.same_as_written(old)) is str:
+        return old
+    metadata = patch.value.get("metadata")
+    if not isinstance(metadata, dict) or field not in metadata:
+        return old  # a text that looks like something else got quotes when the merge went past it
+    quoted = metadata[field] is not None and (resource.round_tripped or resource.is_quoted(("metadata", field)))
+    return old if quoted else scalars.same_as_written(old)
 
 
 def apply(resources: ResourceSet, patch: Patch) -> list[Resource]:

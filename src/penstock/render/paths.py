@@ -44,32 +44,41 @@ _EMPTY: Final[dict[str, Callable[[], Any]]] = {"scalar": str, "map": dict, "list
 
 def lookup(value: Any, path: Sequence[str]) -> Any:
     """The value at a path, MISSING when it is not there. Raises PathError for a step into the wrong kind of value."""
+    spot = lookup_spot(value, path)
+    return MISSING if spot is None else spot.value
+
+
+def lookup_spot(value: Any, path: Sequence[str]) -> Spot | None:
+    """The place that `lookup` reads, None when it is not there."""
+    spot = Spot([value], 0)
     for step in (step.strip() for step in path):
         if not step:
             continue
+        value = spot.value
         if value is None:
-            return MISSING
+            return None
         position = _position(step)
         if position is not None or step == "-":
             if not isinstance(value, list):
                 raise PathError(f"expected a list at '{step}'")
             index = len(value) - 1 if position is None else position
             if not 0 <= index < len(value):
-                return MISSING
-            value = value[index]
+                return None
+            spot = Spot(value, index)
         elif step == "*":
             raise PathError("wildcard is not supported here")
         elif is_item_selector(step):
-            value = _first_item(value, step)
-            if value is MISSING:
-                return MISSING
+            index = _first_item(value, step)
+            if index < 0:
+                return None
+            spot = Spot(value, index)
         else:
             if not isinstance(value, dict):
                 raise PathError(f"expected a map at '{step}'")
             if step not in value:
-                return MISSING
-            value = value[step]
-    return value
+                return None
+            spot = Spot(value, step)
+    return spot
 
 
 def _position(step: str) -> int | None:
@@ -87,17 +96,18 @@ def _split_selector(step: str) -> tuple[str, str]:
     return name, value
 
 
-def _first_item(value: Any, step: str) -> Any:
+def _first_item(value: Any, step: str) -> int:
+    """The position of the item that a selector means, -1 when there is none."""
     name, wanted = _split_selector(step)
     if not isinstance(value, list):
         raise PathError(f"expected a list at '{step}'")
-    for item in value:
+    for index, item in enumerate(value):
         if not name:
             if not isinstance(item, dict | list) and scalars.text_of(item) == wanted:
-                return item
+                return index
         elif isinstance(item, dict) and name in item and scalars.text_of(item[name]) == wanted:
-            return item
-    return MISSING
+            return index
+    return -1
 
 
 def find(spot: Spot, path: Sequence[str], create: Kind) -> list[Spot]:

@@ -107,35 +107,37 @@ def apply(resources: ResourceSet, replacements: Sequence[Replacement]) -> None:
         if (replacement.source is None and replacement.source_value is None) or replacement.targets is None:
             raise TransformError("replacements must specify a source and at least one target")
         resources.ids.budget.check()
-        value = _source_value(resources, replacement)
+        source = _source_of(resources, replacement)
         for target in replacement.targets:
-            _apply_target(resources, value, target, replacement.note)
+            _apply_target(resources, source, target, replacement.note)
 
 
-def _source_value(resources: ResourceSet, replacement: Replacement) -> Any:
+def _source_of(resources: ResourceSet, replacement: Replacement) -> Spot:
+    """The place that is copied from. It is read for each field: one that was written before may be the source itself."""
     if replacement.source is None:
         assert replacement.source_value is not None
-        return _Raw(replacement.source_value)
+        return Spot([_Raw(replacement.source_value)], 0)
     if replacement.source_value is not None:
         raise TransformError("value and resource selectors are mutually exclusive")
     source = _source(resources, replacement)
     path = replacement.source_path
     shown = resources.ids.current(source)
     try:
-        value = paths.lookup(source.value, fieldspecs.split_dotted(path))
+        spot = paths.lookup_spot(source.value, fieldspecs.split_dotted(path))
     except PathError as error:
         raise TransformError(f"error looking up replacement source: {error}", source) from None
-    if value is MISSING or value is None or value in ({}, []):
+    value = MISSING if spot is None else spot.value
+    if spot is None or value is None or value in ({}, []):
         raise TransformError(f"fieldPath `{path}` is missing for replacement source {shown}", source)
     options = replacement.source_options
     if options is None or not options.delimiter:
-        return value
+        return spot
     if isinstance(value, dict | list):
         raise TransformError("delimiter option can only be used with scalar nodes", source)
     parts = scalars.text_of(value).split(options.delimiter)
     if not 0 <= options.index < len(parts):
         raise TransformError(f"options.index {options.index} is out of bounds for the value of `{path}` in {shown}", source)
-    return _Raw(parts[options.index])
+    return Spot([_Raw(parts[options.index])], 0)
 
 
 class _Raw(str):
@@ -174,7 +176,7 @@ def _is_selected(identity: ResId, selector: Selector) -> bool:
     return fieldspecs.selected(identity.gvk, (selector.group, selector.version, selector.kind))
 
 
-def _apply_target(resources: ResourceSet, value: Any, target: Target, note: str) -> None:
+def _apply_target(resources: ResourceSet, source: Spot, target: Target, note: str) -> None:
     if target.select is None:
         raise TransformError("target must specify resources to select")
     selecting.check(target.select)
@@ -183,7 +185,7 @@ def _apply_target(resources: ResourceSet, value: Any, target: Target, note: str)
     literal = selecting.LITERAL.match(target.select.name)
     for resource in resources.named(target.select.name) if literal else list(resources):
         if _is_target(resources, resource, target):
-            _write(resources, resource, value, target)
+            _write(resources, resource, source, target)
             resource.settle()
             resource.touched(note)
             resources.renamed = True
@@ -210,12 +212,12 @@ def _kind_of(value: Any) -> Kind:
     return "list" if isinstance(value, list) else "scalar"
 
 
-def _write(resources: ResourceSet, resource: Resource, value: Any, target: Target) -> None:
+def _write(resources: ResourceSet, resource: Resource, source: Spot, target: Target) -> None:
     options = target.options
-    create: Kind = _kind_of(value) if options is not None and options.create else ""
     for path in target.field_paths:
+        create: Kind = _kind_of(source.value) if options is not None and options.create else ""
         steps = fieldspecs.split_dotted(path)
-        if _write_structured(resource, value, steps, create):
+        if _write_structured(resource, source.value, steps, create):
             continue
         verb = "find or create" if create else "find"
         holder = {"": resource.value}
@@ -229,7 +231,7 @@ def _write(resources: ResourceSet, resource: Resource, value: Any, target: Targe
             raise TransformError(f'unable to {verb} field "{path}" in replacement target ({shown})', resource)
         for spot in spots:
             try:
-                _set(resource, spot, value, options, created=bool(create))
+                _set(resource, spot, source.value, options, created=bool(create))
             except ValueError as error:
                 shown = resources.ids.current(resource)
                 raise TransformError(f'field "{path}" of {shown}: {error}', resource) from None
@@ -262,6 +264,8 @@ def _set(resource: Resource, spot: Spot, value: Any, options: Options | None, *,
     if created and old == "":
         resource.untagged.add((id(spot.container), spot.key))
     spot.value = scalars.same_as_written(text) if loose else typed_as(old, text)
+    if loose and text == "" and resource.container_in_braces(spot.container):
+        resource.unspelled.append((spot.container, spot.key))
 
 
 def typed_as(old: Any, text: str) -> Any:

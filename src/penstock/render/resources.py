@@ -91,10 +91,11 @@ class Twins:
 
     def settle(self) -> None:
         """Let all places follow the one that was written over, if one was."""
-        changed = [container[key] for container, key in self.places if container.get(key, self.text) is not self.text]
+        # what was taken away and is written again later is a text of its own
+        self.places = [(container, key) for container, key in self.places if key in container]
+        changed = [container[key] for container, key in self.places if container[key] is not self.text]
         if not changed or isinstance(changed[-1], dict | list):
             return
-        self.places = [(container, key) for container, key in self.places if key in container]
         for container, key in self.places:
             container[key] = changed[-1]
         self.text = changed[-1]
@@ -194,6 +195,14 @@ class Resource:
         for twins in self.twins:
             twins.places = [(container, key) for container, key in twins.places if container is not annotations]
 
+    def rewrite_annotations(self) -> None:
+        """kustomize writes all annotations to add one of its own here: numbers and nulls of the file are texts from now on."""
+        metadata = self.value.get("metadata")
+        if type(metadata) is not dict or type(metadata.get("annotations")) is not dict:
+            return
+        if any(type(item) is not str for item in metadata["annotations"].values()):
+            metadata["annotations"] = self.spelled_texts("annotations")
+
     def set_name(self, name: str) -> None:
         self.write_untagged(self.metadata(), "name", name)
 
@@ -283,6 +292,11 @@ class Resource:
         path = _path_to(self.value, container)
         return path is not None and self.is_quoted((*path, key))
 
+    def container_in_braces(self, container: Any) -> bool:
+        """`in_braces` for what is put into a place that is only known by its container."""
+        path = _path_to(self.value, container)
+        return path is not None and self.in_braces(path)
+
     def spell_nulls(self) -> None:
         """Turn nulls that nothing spells into what they are printed as."""
         for container, key in self.unspelled:
@@ -369,8 +383,8 @@ class Ids:
         return ResId(gvk, name, namespace, NOT_A_NAMESPACE if clustered else namespace or "default")
 
     def previous(self, resource: Resource) -> list[ResId]:
-        """Who the resource was, oldest first."""
-        if not resource.previous:
+        """Who the resource was, oldest first; kustomize forgets whom a replacement had left without a name."""
+        if not resource.previous or not resource.previous[0].name:
             return []
         group, version, _kind = resource.gvk
         return [
@@ -380,7 +394,7 @@ class Ids:
 
     def original(self, resource: Resource) -> ResId:
         """Who the resource was in its own file."""
-        if not resource.previous:
+        if not resource.previous or not resource.previous[0].name:
             return self.current(resource)
         group, version, _kind = resource.gvk
         first = resource.previous[0]

@@ -326,6 +326,8 @@ def _set_element(items: list[Any], element: Any | Missing, keys: list[str], valu
         if not isinstance(item, dict) and by_field:
             result.append(item)
             continue
+        if not isinstance(item, dict) and keys and keys[0] and values:
+            raise MergeError(f"wrong node kind: an item of a list that is merged by '{keys[0]}' is not a map")
         if not _matches(item, keys, values):
             if values:
                 result.append(item)

@@ -77,7 +77,7 @@ def set_namespace(
             continue
         resources.ids.store_previous(resource)
         gvk = resource.gvk
-        setter = _scalar_setter(namespace, unset_only)
+        setter = _scalar_setter(resource, namespace, unset_only)
         if not resources.ids.schema.is_cluster_scoped(gvk.api_version, gvk.kind):
             setter(resource.metadata(), "namespace")
         binding = gvk.kind in _BINDINGS
@@ -107,7 +107,7 @@ class NotScalarError(Exception):
     """A map or a list where a scalar has to be set."""
 
 
-def _scalar_setter(text: str, unset_only: bool) -> fieldspecs.Setter:
+def _scalar_setter(resource: Resource, text: str, unset_only: bool) -> fieldspecs.Setter:
     def setter(container: dict[str, Any], key: str) -> None:
         old = container.get(key)
         if isinstance(old, dict | list):
@@ -118,6 +118,7 @@ def _scalar_setter(text: str, unset_only: bool) -> fieldspecs.Setter:
         if unset_only and old is not None and scalars.text_of(old) != "":
             return
         container[key] = text
+        resource.untagged.discard((id(container), key))
 
     return setter
 

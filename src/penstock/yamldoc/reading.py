@@ -12,7 +12,7 @@ nesting, and what aliases expand to.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import yamlrocks
@@ -59,6 +59,8 @@ class Document:
     """The document's own text."""
     first_line: int = 1
     """The line in the file of the first line of `source`."""
+    alone: bool = True
+    """Whether no separator line is in its file: a part of comments only counts here."""
     flavour: Flavour = "kyaml"
     warnings: tuple[Problem, ...] = ()
     """What will not reach the cluster as it is written."""
@@ -91,7 +93,7 @@ def load_all(data: bytes, path: str, leniency: Leniency = STRICT) -> list[Docume
         if document is None:
             document = _exact(part, path, line, "kyaml", leniency)
         if document is not None and document.value is not None:
-            documents.append(document)
+            documents.append(document if len(parts) == 1 else replace(document, alone=False))
         line += part.count(b"\n") + 1  # and the separator's own line
     return documents
 

@@ -66,7 +66,7 @@ def test_a_folder_without_manifests_is_nothing_and_says_so():
 def test_a_missing_path_is_an_error_and_not_an_empty_build():
     with pytest.raises(InputError) as caught:
         flux({"other/a.yaml": CONFIG}, {})
-    assert caught.value.problems[0].code == "NotFound"
+    assert caught.value.problems[0].code == "PathNotFound"
 
 
 def test_objects_keep_the_order_of_the_files():
