@@ -6,6 +6,7 @@ Run as a script by the tests of inputs that are made to exhaust a reader: `pytho
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -54,7 +55,10 @@ def main(folder: str, path: str) -> None:
     except InputError as error:
         code, text = error.code, str(error)
     spent = time.process_time() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # VmHWM is of this program; ru_maxrss would count what the process that started it held
+    high = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.M)
+    assert high is not None
+    peak = int(high[1]) * 1024
     print(json.dumps({"code": code, "text": text, "cpu_seconds": spent, "peak_bytes": peak, "objects": objects}))
 
 

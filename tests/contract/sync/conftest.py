@@ -95,7 +95,7 @@ class World:
 
     # the controllers
 
-    async def start(self, seconds: float = 20) -> None:
+    async def start(self, seconds: float = 60) -> None:
         """Start the manager and wait until it works."""
         self.manager = Manager(
             self.cluster,
@@ -232,7 +232,7 @@ class World:
     async def ready(self, name: str = "app", kind: str = flux.KUSTOMIZATION) -> conditions.Condition | None:
         return conditions.parse((await self.status(name, kind)).get("conditions")).get("Ready")
 
-    async def until_applied(self, revision: str, name: str = "app", seconds: float = 20) -> Manifest:
+    async def until_applied(self, revision: str, name: str = "app", seconds: float = 60) -> Manifest:
         async def look() -> bool:
             status = await self.status(name)
             ready = conditions.parse(status.get("conditions")).get("Ready")
@@ -241,7 +241,7 @@ class World:
         await self.until(look, f"{name} applied {revision}", seconds)
         return await self.status(name)
 
-    async def until_failed(self, reason: str, name: str = "app", seconds: float = 20) -> str:
+    async def until_failed(self, reason: str, name: str = "app", seconds: float = 60) -> str:
         found = ""
 
         async def look() -> bool:
@@ -253,7 +253,7 @@ class World:
         await self.until(look, f"{name} failed with {reason}", seconds)
         return found
 
-    async def until(self, holds: Callable[[], Awaitable[Any]], what: str, seconds: float = 20) -> Any:
+    async def until(self, holds: Callable[[], Awaitable[Any]], what: str, seconds: float = 60) -> Any:
         """Wait for a condition, with a deadline; the failure shows the Kustomizations' statuses."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds

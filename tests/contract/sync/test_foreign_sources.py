@@ -130,7 +130,7 @@ async def test_a_kind_that_is_installed_later_is_found(world, namespaced, shelf,
     async def gone():
         return await world.cluster.resource(flux.SOURCE_GROUP, "ExternalArtifact") is None
 
-    await world.until(gone, "the kind gone")
+    await world.until(gone, "the kind gone", seconds=60)
     await world.start()
     await world.kustomization(sourceRef={"kind": "ExternalArtifact", "name": "other"}, retryInterval="10m")
     await world.until_failed("ArtifactFailed")
