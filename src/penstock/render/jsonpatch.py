@@ -205,7 +205,7 @@ def through_json(value: Any, *, exact_integers: bool = False) -> Any:
     if isinstance(value, int):
         if exact_integers:
             return int(value)
-        number = value if -(2**53) <= value <= 2**53 else scalars.canonical_float(float(value))
+        number = int(value) if -(2**53) <= value <= 2**53 else scalars.canonical_float(float(value))
         # Go writes a float64 of seven digits with an exponent, which shows where its text is copied
         written = isinstance(number, int) and not -(10**6) < number < 10**6
         return scalars.IntText(int(number), scalars.format_float(float(number))) if written else number

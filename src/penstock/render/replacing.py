@@ -15,7 +15,7 @@ from penstock.model.errors import InputError
 from penstock.model.values import MISSING
 from penstock.render import fieldspecs, paths, selecting, structured
 from penstock.render.paths import Kind, PathError, Spot
-from penstock.render.resources import ResId, Resource, ResourceSet
+from penstock.render.resources import ResId, Resource, ResourceSet, containers_of
 from penstock.render.selecting import Selector
 from penstock.render.transforming import TransformError
 from penstock.yamldoc import composing, scalars
@@ -221,6 +221,7 @@ def _write(resources: ResourceSet, resource: Resource, source: Spot, target: Tar
             continue
         verb = "find or create" if create else "find"
         holder = {"": resource.value}
+        before = containers_of(resource.value) if create and source.value == "" else set()
         try:
             spots = paths.find(Spot(holder, ""), steps, create)
         except PathError as error:
@@ -232,6 +233,8 @@ def _write(resources: ResourceSet, resource: Resource, source: Spot, target: Tar
         for spot in spots:
             try:
                 _set(resource, spot, source.value, options, created=bool(create))
+                if spot.value is None and resource.grew_in_braces(spot.container, before):
+                    resource.unspelled.append((spot.container, spot.key))
             except ValueError as error:
                 shown = resources.ids.current(resource)
                 raise TransformError(f'field "{path}" of {shown}: {error}', resource) from None
@@ -264,8 +267,6 @@ def _set(resource: Resource, spot: Spot, value: Any, options: Options | None, *,
     if created and old == "":
         resource.untagged.add((id(spot.container), spot.key))
     spot.value = scalars.same_as_written(text) if loose else typed_as(old, text)
-    if loose and text == "" and resource.container_in_braces(spot.container):
-        resource.unspelled.append((spot.container, spot.key))
 
 
 def typed_as(old: Any, text: str) -> Any:

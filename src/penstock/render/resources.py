@@ -292,10 +292,19 @@ class Resource:
         path = _path_to(self.value, container)
         return path is not None and self.is_quoted((*path, key))
 
-    def container_in_braces(self, container: Any) -> bool:
-        """`in_braces` for what is put into a place that is only known by its container."""
+    def grew_in_braces(self, container: Any, before: set[int]) -> bool:
+        """Whether a container that is there now is, or was put below, one in braces of those `before`."""
         path = _path_to(self.value, container)
-        return path is not None and self.in_braces(path)
+        if path is None:
+            return False
+        value: Any = self.value
+        kept = 0
+        for step in path:
+            value = value[step]
+            if id(value) not in before:
+                break
+            kept += 1
+        return kept > 0 and self.in_braces(path[:kept])
 
     def spell_nulls(self) -> None:
         """Turn nulls that nothing spells into what they are printed as."""
@@ -333,6 +342,18 @@ def _path_to(value: Any, wanted: Any) -> FieldPath | None:
             if below is not None:
                 return (step, *below)
     return None
+
+
+def containers_of(value: Any) -> set[int]:
+    """The ids of a value's maps and lists."""
+    found: set[int] = set()
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict | list):
+            found.add(id(item))
+            pending += item.values() if isinstance(item, dict) else item
+    return found
 
 
 def same_kind_of_scalar(old: Any, text: str) -> Any:

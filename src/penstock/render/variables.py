@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.model.values import MISSING
 from penstock.render import fieldspecs, paths
 from penstock.render.fieldspecs import FieldError, FieldSpec
 from penstock.render.resources import Gvk, Resource, ResourceSet
@@ -129,11 +128,14 @@ def _field(resource: Resource, variable: Variable) -> Any:
         match = _INDEXED.match(step)
         steps += [part for part in (match[1], match[2]) if part] if match else [step]
     try:
-        value = paths.lookup(resource.value, steps)
+        spot = paths.lookup_spot(resource.value, steps)
     except paths.PathError:
-        value = MISSING
-    if value is MISSING:
+        spot = None
+    if spot is None:
         raise TransformError(f"field specified in var '{variable}' not found in corresponding resource", resource)
+    value = spot.value
+    if (id(spot.container), spot.key) in resource.untagged and isinstance(value, bool | int | float):
+        return scalars.text_of(value)  # what a transformer wrote has no type yet
     return value
 
 
