@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
+from functools import cached_property
 
 from penstock.yamldoc import layout
+from penstock.yamldoc.layout import Style
 from penstock.yamldoc.nodes import Document, Entry, Node
 from penstock.yamldoc.writing import Writer
 
@@ -48,9 +50,19 @@ class Draft:
         self.source = source
         self.base = base
         self.text = target.text
-        self.style = layout.style(target)
-        self.writer = Writer(source, self.style, json_only=target.json)
         self.edits: list[tuple[int, int, str]] = []
+
+    # Most drafts put a word in place of a word, and need neither.
+
+    @cached_property
+    def style(self) -> Style:
+        """How the target is written."""
+        return layout.style(self.target)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """Writes nodes of the source as the target is written."""
+        return Writer(self.source, self.style, json_only=self.target.json)
 
     def result(self) -> str:
         """The text with all changes made. Raises ValueError when they overlap."""
