@@ -10,7 +10,7 @@ from penstock.model.errors import InputError, Place, Problem
 from penstock.model.rendered import Origin, Rendered, RenderedObject
 from penstock.model.resource import ResourceId
 from penstock.model.tree import Tree
-from penstock.render import loading, ordering, origins, plugins, transforming
+from penstock.render import endings, loading, ordering, origins, plugins, transforming
 from penstock.render.accumulating import Accumulator, Build, Layer
 from penstock.render.caching import Cache
 from penstock.render.fieldspecs import FieldSpec
@@ -106,6 +106,7 @@ def run(work: Build, layer: Layer) -> list[Resource]:
     }
     for resource in gathered.resources:
         _clean(resource, keep)
+        endings.settle(resource)
     return gathered.resources.resources
 
 

@@ -476,6 +476,7 @@ class _Spot:
     column: int
     text: str | None = None
     quoted: bool = False
+    block: bool = False
     braces: bool = False
     """Whether what is inside, or the scalar itself, stands between braces or brackets."""
 
@@ -615,6 +616,7 @@ def _spots(source: bytes | str) -> Iterator[tuple[tuple[str | int, ...], _Spot]]
             spot.braces = outer or (start and bool(event.flow_style))
             if scalar:
                 spot.text, spot.quoted = event.value, bool(event.style)
+                spot.block = event.style == "|" or event.style == ">"
             if path is not None:
                 yield path, spot
             if start:
@@ -632,3 +634,9 @@ def is_quoted(source: bytes | str, path: FieldPath, value: Any) -> bool:
     """Whether the scalar at a path is written with quotes or as a block; false when there is none."""
     spot = _find(source, _plain_steps(path, value), exact=True)
     return spot is not None and spot.quoted
+
+
+def is_block(source: bytes | str, path: FieldPath, value: Any) -> bool:
+    """Whether the scalar at a path is a literal or a folded block."""
+    spot = _find(source, _plain_steps(path, value), exact=True)
+    return spot is not None and spot.block

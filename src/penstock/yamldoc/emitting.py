@@ -258,6 +258,11 @@ def _hexadecimal(character: str) -> str:
     return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
 
 
+def is_block(text: str) -> bool:
+    """Whether a text is printed as a literal block."""
+    return "\n" in text and _many_lines(text, "").startswith("|")
+
+
 def _many_lines(text: str, pad: str) -> str:
     """Text with line breaks: a literal block where its content allows one, else quotes."""
     if _SPECIAL.search(text) or _space_before_break(text):
