@@ -111,11 +111,11 @@ async def test_a_promotion_broken_at_any_step_ends_in_one_pull_request_and_one_m
 
 
 @pytest.mark.parametrize("any_fleet", ["gitea"], indirect=True)
-@pytest.mark.parametrize("how", _BREAKS)
+@pytest.mark.parametrize(("name", "how"), list(itertools.product(("push", "open_pull", "set_status", "merge_pull"), _BREAKS)))
 @pytest.mark.row("M30")
-async def test_on_a_real_gitea_a_broken_merge_ends_in_one_merge_too(any_fleet: Fleet, how: str) -> None:
-    """The step that matters most, the merge, broken in every way."""
-    plan = Plan(0, how, name="merge_pull")
+async def test_on_a_real_gitea_each_kind_of_step_can_break_too(any_fleet: Fleet, name: str, how: str) -> None:
+    """Labels come with the pull request, and the record with the merge: these are all the kinds of steps there are."""
+    plan = Plan(0, how, name=name)
     await story(any_fleet, plan)
     assert plan.broken
     await judge(any_fleet)
