@@ -61,8 +61,8 @@ fuzz: dev ## Fuzz every target for FUZZ_SECONDS (300), from the corpus
 render-sweep: dev parts ## Compare 10,000 random kustomization trees with the real kustomize
 	$(BIN)/python -m tests.conformance.generated --trees 10000 --jobs $(WORKERS)
 
-merge-sweep: dev ## Merge 10,000 random histories against the model
-	PENSTOCK_HISTORIES=10000 $(PYTEST) -q tests/laws/test_merge_histories.py
+merge-sweep: dev ## Run 10,000 random histories of merges and of gates against their models
+	PENSTOCK_HISTORIES=10000 $(PYTEST) -q tests/laws/test_merge_histories.py tests/laws/test_gate_histories.py
 
 crash: dev parts ## Kill the reconciler at every call of every scenario
 	PENSTOCK_CRASH=all $(PYTEST) -q -n $(WORKERS) tests/scenarios/test_crash_sweep.py
