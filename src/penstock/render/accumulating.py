@@ -567,13 +567,13 @@ class Build:
                 where = resource.found_at() or place
                 taken_away = SetError(f"missing metadata.name in object: a patch or a replacement took it from {resource.kind}")
                 self.report(taken_away, where, layer.chain)
-        into.resources.replace_all([resource for resource in into.resources if not _is_local(resource)])
-        # a JSON patch or a replacement can give an object the name of another one
+        # a JSON patch or a replacement can give an object the name of another one; local objects count here too
         for first, second in into.resources.duplicates():
             shown = self.ids.current(second)
             where = second.found_at() or place
             taken = SetError(f"may not add resource with an already registered id: {shown}", (first, second))
             self.report(taken, where, layer.chain)
+        into.resources.replace_all([resource for resource in into.resources if not _is_local(resource)])
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ def settle(resource: Resource) -> None:
         return
     # annotations are written anew by kustomize, as blocks; elsewhere the file has to say so
     if path[:2] == ("metadata", "annotations") or (
-        text.rstrip("\n").endswith(above)
+        text.rstrip("\n").rpartition("\n")[2].strip(" ") == above
         and (document.scalar_text(path) or "").rstrip("\n") == text.rstrip("\n")
         and composing.is_block(document.source, path, document.value)
     ):

@@ -34,6 +34,7 @@ def _stumbles_over_itself(case: Case, judgement: Judgement) -> bool:
             "found a tab character where an indentation space is expected",
             "could not find expected ':'",
             "did not find expected node content",
+            "did not find expected ',' or",
             "control characters are not allowed",
             "yaml: invalid map key: map[",
             "yaml: invalid map key: []interface",
