@@ -15,6 +15,7 @@ from penstock.merge import glancing, naming
 from penstock.merge.documents import Identity, Part, read
 from penstock.merge.files import Merging, format_of, is_encrypted
 from penstock.merge.outcome import Choice, FileMerge, Note, TreeMerge
+from penstock.merge.secrets import SecretInputs
 from penstock.model.errors import Place
 from penstock.model.fieldpath import FieldPath
 from penstock.model.tree import Entry, Tree
@@ -71,6 +72,7 @@ class _Trees:
     ) -> None:
         self.base, self.source, self.target = base, source, target
         self.source_root, self.target_root = source_root, target_root
+        self._inputs = (SecretInputs(source, source_root), SecretInputs(target, target_root))
         self.only = [path.strip("/") for path in only]
         self.declared, self.choices = declared, choices
         last = source_root.rpartition("/")[2]
@@ -302,20 +304,8 @@ class _Trees:
             yield Note(kind="mode", path=self._in_target(path), text="is executable upstream and new here: set its mode by hand")
 
     def _secret(self, path: str) -> bool:
-        """Whether a kustomization beside the file makes a Secret of it."""
-        if format_of(path) == "yaml":
-            return False
-        directory, _, name = path.rpartition("/")
-        for tree, root in ((self.source, self.source_root), (self.target, self.target_root)):
-            for kustomization in ("kustomization.yaml", "kustomization.yml", "Kustomization"):
-                at = _join(root, _join(directory, kustomization))
-                entry = tree.entry(at)
-                if entry is not None and entry.kind == "file":
-                    text = tree.read(at)
-                    wanted = name.encode(errors="surrogateescape")
-                    if b"secretGenerator" in text and wanted in text.partition(b"secretGenerator")[2]:
-                        return True
-        return False
+        """Whether a kustomization of either side makes a Secret of it."""
+        return any(inputs.has(path) for inputs in self._inputs)
 
     def _named(self, path: str, file: _File, result: bytes | None) -> Iterator[Note]:
         """Values that came in and name the source environment."""

@@ -15,6 +15,7 @@ from typing import Literal
 
 from penstock import merge
 from penstock.merge.outcome import Choice, Conflict, FieldChange, FileMerge, Kept, Note, TreeMerge
+from penstock.merge.secrets import SecretInputs
 from penstock.model.pipeline import REMAINDER, Environment
 from penstock.model.tree import Entry, OverlayTree, Tree
 from penstock.model.values import CommitId, EnvName
@@ -51,6 +52,8 @@ class Change:
     """Names what the unit is in the source; the same content has the same name, whatever commit it is in."""
     digest: str = ""
     """'sha256:<hex>' over the files that would be written: what an approval is bound to."""
+    secrets: frozenset[str] = frozenset()
+    """Of the files, those that a kustomization makes a Secret of: never shown."""
 
     @property
     def empty(self) -> bool:
@@ -135,6 +138,7 @@ def plan(pair: Pair, unit: str, commit: CommitId, choices: Sequence[Choice] = ()
     merge_one = _removed if gone else _merged
     merged = [merge_one(pair, unit, source_root, target_root, choices) for source_root, target_root in pair.roots()]
     files = {path: data for one in merged for path, data in one.changes.items()}
+    secrets = frozenset(path for path in files if _is_secret(pair, path))
     return Change(
         unit=unit,
         source=pair.source.name,
@@ -148,6 +152,7 @@ def plan(pair: Pair, unit: str, commit: CommitId, choices: Sequence[Choice] = ()
         kept=tuple(kept for one in merged for kept in one.kept),
         notes=tuple(note for one in merged for note in one.notes),
         content=content_of(pair, pair.source_tree, unit),
+        secrets=secrets,
         digest=digest(files),
     )
 
@@ -170,6 +175,15 @@ def with_held(pair: Pair, unit: str, base: Tree, held: Sequence[tuple[Tree, str]
                     files[path] = merged.changes[path] if path in merged.changes else then.read(path) if path in before else None
         base = OverlayTree(base, files)
     return base
+
+
+def _is_secret(pair: Pair, path: str) -> bool:
+    for source_root, target_root in pair.roots():
+        if path.startswith(f"{target_root}/"):
+            name = path.removeprefix(f"{target_root}/")
+            sides = ((pair.tree, target_root), (pair.source_tree, source_root))
+            return any(SecretInputs(tree, root).has(name) for tree, root in sides)
+    return False
 
 
 def settled_file(tree: Tree, source: EnvName, target: EnvName, unit: str, commit: CommitId) -> tuple[str, bytes]:

@@ -236,7 +236,7 @@ def _diff(proposal: Proposal) -> str:
     lines: list[str] = []
     for path, after in proposal.change.files.items():
         before = proposal.before.get(path)
-        if _hides(before) or _hides(after):
+        if path in proposal.change.secrets or _hides(before) or _hides(after):
             lines.append(f"# {path}: holds secrets, not shown")
             continue
         old, new = _lines(before), _lines(after)

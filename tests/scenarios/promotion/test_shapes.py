@@ -97,3 +97,22 @@ async def test_an_encrypted_file_travels_as_ciphertext_is_pointed_out_and_shown_
     await fleet.approve(pull)
     await fleet.settle()
     assert await fleet.read(path.format("staging")) == CIPHER.format("bmV3Y2FuYXJ5Cg==")
+
+
+async def test_what_a_secret_is_generated_from_travels_and_is_shown_nowhere(fleet: Fleet) -> None:
+    files: dict[str, str | None] = {}
+    for name in ("dev", "staging", "prod"):
+        listing = WEB.format(name) + "kustomization.yaml"
+        files[listing] = await fleet.read(listing) + "secretGenerator:\n- name: login\n  envs: [private/login.env]\n"
+        files[WEB.format(name) + "private/login.env"] = "password=canary-one\n"
+    start = await fleet.commit("a login", files)
+    settled = f"apiVersion: penstock.dev/v1alpha1\nkind: Settled\nspec: {{from: dev, to: staging, commit: {start}}}\n"
+    await fleet.commit("meant", {".penstock/settled.yaml": settled})
+    await fleet.commit("rotate", {WEB.format("dev") + "private/login.env": "password=canary-two\n"})
+    await fleet.syncs("dev")
+    await fleet.settle()
+    pull = next(one for one in await fleet.pulls() if one.head.endswith("staging/web"))
+    assert "canary-" not in pull.body and "private/login.env: holds secrets, not shown" in pull.body
+    await fleet.approve(pull)
+    await fleet.settle()
+    assert await fleet.read(WEB.format("staging") + "private/login.env") == "password=canary-two\n"
