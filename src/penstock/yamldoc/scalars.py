@@ -12,7 +12,6 @@ replacements and variables copy text, not values.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
@@ -166,12 +165,16 @@ def _float(plain: str, text: str) -> Any:
 
 def loses_digits(value: FloatText) -> bool:
     """Whether the number that a float's text says is not the one that its shortest form says."""
+    from decimal import Decimal
+
     return Decimal(value.text.replace("_", "")) != Decimal(repr(float(value)))
 
 
 def canonical_float(value: float) -> int | float:
     """The number a float becomes on kustomize's way through JSON text: integral values that fit 64 bits are integers."""
     if value.is_integer() and abs(value) < 1e21:
+        from decimal import Decimal
+
         number = int(Decimal(repr(value)))
         if INT64_MIN <= number <= UINT64_MAX:
             return number
@@ -208,6 +211,8 @@ def _days(year: int, month: int) -> int:
 
 def format_float(value: float) -> str:
     """A float as Go prints it with 'g' and the shortest digits: 0.1, 1.5e+06, 1e-07."""
+    from decimal import Decimal
+
     sign, digits, exponent = Decimal(repr(value)).as_tuple()
     assert isinstance(exponent, int)
     text = "".join(map(str, digits)).rstrip("0") or "0"

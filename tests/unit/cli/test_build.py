@@ -148,7 +148,19 @@ def test_what_is_missing_is_an_error(
 def test_a_build_loads_nothing_that_it_does_not_need(repository: Path):
     import subprocess
 
-    heavy = ["aiohttp", "pygit2", "rich", "jinja2", "cryptography", "jsonschema_rs", "msgspec", "penstock.source", "difflib"]
+    heavy = [
+        "aiohttp",
+        "apprise",
+        "decimal",
+        "pygit2",
+        "rich",
+        "jinja2",
+        "cryptography",
+        "jsonschema_rs",
+        "msgspec",
+        "penstock.source",
+        "difflib",
+    ]
     program = (
         "import sys\nfrom penstock import cli\n"
         f"code = cli.main(['build', {str(repository / 'app')!r}])\n"
