@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from penstock.adapters.forge.webhooks import Event
     from penstock.controllers.hooks import Hooks
     from penstock.controllers.manager import Manager
-    from penstock.controllers.manager import Options as ManagerOptions
     from penstock.controllers.notifying import Count
+    from penstock.controllers.options import Options as ManagerOptions
     from penstock.controllers.promotion import Controller
 
 
@@ -72,7 +72,7 @@ async def running(
     from penstock.app.promote import controller_of
     from penstock.controllers.hooks import Hooks
     from penstock.controllers.manager import Manager
-    from penstock.controllers.manager import Options as ManagerOptions
+    from penstock.controllers.options import Options as ManagerOptions
     from penstock.controllers.repositories import Mirrors
 
     mirrors = Mirrors(world.fleet.cache / "mirrors")

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from penstock.controllers import leadership as leaderships
 from penstock.controllers.leadership import Leadership, Timing
-from penstock.controllers.manager import GRACE_SECONDS, Manager, Options
+from penstock.controllers.manager import GRACE_SECONDS, Manager
+from penstock.controllers.options import Options
 from penstock.ports.clock import Clock
 
 if TYPE_CHECKING:

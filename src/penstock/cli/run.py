@@ -17,7 +17,7 @@ from penstock.model import errors
 
 if TYPE_CHECKING:
     from penstock.app.operate import Settings
-    from penstock.controllers.manager import Options
+    from penstock.controllers.options import Options
 
 FEATURE_GATES: dict[str, bool | None] = {
     "AdditiveCELDependencyCheck": None,
@@ -144,7 +144,7 @@ def command(path: Path | None, sync: bool, promote: bool, **flags: Any) -> None:
 def _manager_options(flags: dict[str, Any], *, alone: bool) -> Options:
     from penstock.app import operate
     from penstock.controllers import endpoints, shards
-    from penstock.controllers.manager import Options
+    from penstock.controllers.options import Options
 
     shards.parse(flags["watch_label_selector"])
     gates = feature_gates(flags["feature_gates"])

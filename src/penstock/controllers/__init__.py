@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from penstock.controllers.manager import Manager, Options
+    from penstock.controllers.manager import Manager
+    from penstock.controllers.options import Options
     from penstock.controllers.repositories import Mirrors, Repositories
     from penstock.ports.clock import Clock
     from penstock.ports.cluster import Cluster
@@ -14,10 +15,14 @@ __all__ = ["Manager", "Mirrors", "Options", "install", "run"]
 
 
 def __getattr__(name: str) -> object:
-    if name in ("Manager", "Options"):
+    if name == "Manager":
         from penstock.controllers import manager
 
-        return getattr(manager, name)
+        return manager.Manager
+    if name == "Options":
+        from penstock.controllers import options
+
+        return options.Options
     if name == "Mirrors":
         from penstock.controllers import repositories
 

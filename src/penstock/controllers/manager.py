@@ -12,12 +12,10 @@ import contextlib
 import logging
 import random
 import tempfile
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from penstock.adapters.cel import Evaluator
 from penstock.adapters.forge.webhooks import Event
@@ -28,21 +26,22 @@ from penstock.controllers import (
     building,
     dependencies,
     gitrepository,
-    journal,
     shards,
     specs,
     suspending,
     watching,
 )
 from penstock.controllers.acting import Sites, UnusableError, kubeconfig_key
+from penstock.controllers.actors import Actor, Work
 from penstock.controllers.artifacts import Storage
 from penstock.controllers.decrypting import Openers
 from penstock.controllers.foreign import ForeignSources
 from penstock.controllers.gitrepository import GitReconciler, Source, Sources
 from penstock.controllers.hooks import Hooks
-from penstock.controllers.kustomization import KustomizationReconciler, Memory, Result
+from penstock.controllers.kustomization import KustomizationReconciler, Result
 from penstock.controllers.live import LiveView
-from penstock.controllers.metrics import CONTROLLERS, Metrics, Working
+from penstock.controllers.metrics import Metrics, Working
+from penstock.controllers.options import Options
 from penstock.controllers.receiving import Receivers
 from penstock.controllers.remotes import Remotes
 from penstock.controllers.reporting import Events, Reporter
@@ -51,7 +50,7 @@ from penstock.controllers.specs import Key
 from penstock.controllers.waiting import first_of
 from penstock.controllers.watching import Watcher
 from penstock.model import flux
-from penstock.model.errors import InputError, PenstockError, RaceError, RemoteError
+from penstock.model.errors import InputError, PenstockError, RemoteError
 from penstock.model.resource import Manifest, ResourceId
 from penstock.ports.clock import Clock
 from penstock.ports.cluster import ApiResource, Cluster
@@ -60,149 +59,6 @@ _log = logging.getLogger(__name__)
 _LONGEST_RESTART_SECONDS = 60.0
 _RESTART_SECONDS = 1.0
 GRACE_SECONDS = 20.0
-Work = Callable[["_Actor"], Coroutine[Any, Any, timedelta | None]]
-"""One pass over an object; returns when to look again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How one manager works; the defaults are Flux's, or safe where Flux's are not."""
-
-    namespace: str = ""
-    """Only objects of this namespace; '' for all."""
-    label_selector: str = ""
-    """Work only on GitRepositories and Kustomizations with these labels (shards); all others are read."""
-    sources: bool = True
-    """Reconcile GitRepositories too; False leaves them to Flux's source-controller and reads its artifacts."""
-    concurrent: int = 16
-    """Kustomizations being built and applied at once; waiting for health takes no place."""
-    interval_jitter: float = 0.05
-    min_retry_delay: timedelta = timedelta(milliseconds=750)
-    max_retry_delay: timedelta = timedelta(seconds=60)
-    """The first and the longest pause after a pass that ended in an error, doubled each time."""
-    requeue_dependency: timedelta = timedelta(seconds=30)
-    """When to look again at a dependency or source that is not ready: the net under waking by event."""
-    override_managers: tuple[str, ...] = ()
-    """Field managers whose fields are taken over, beside those that Flux always takes over."""
-    custom_stage_kinds: tuple[tuple[str, str], ...] = ()
-    """Kinds (group, kind) applied in a stage of their own before the rest."""
-    pass_slack: timedelta = timedelta(minutes=5)
-    """How much longer than its object's timeouts a pass may take before it counts as stuck."""
-    default_service_account: str = ""
-    no_cross_namespace_refs: bool = False
-    additive_ready_expr: bool = False
-    """Flux's gate AdditiveCELDependencyCheck: a readyExpr comes on top of the built-in check."""
-    sops_age_secret: Key | None = None
-    """Namespace and name of a Secret with age keys for Kustomizations that name none (Flux's --sops-age-secret)."""
-    watch_configs: bool = True
-    """Wake Kustomizations when a ConfigMap or Secret they use and that is labelled for it changes."""
-    prune_guard: bool = True
-    artifacts: Path | None = None
-    """Folder of the archives; None for one that goes with the process."""
-    artifact_host: str | None = "127.0.0.1"
-    """None listens on every interface."""
-    artifact_port: int = 0
-    hooks: Hooks | None = field(default=None, repr=False)
-    """Where the Receivers of this cluster listen; None where nothing serves webhooks."""
-    artifact_advertise: str = ""
-    """Host (and port) under which the archives are reached, where that is another."""
-    build: building.Build | None = field(default=None, repr=False)
-    """The render engine; None for penstock.render."""
-
-
-class _Actor:
-    """The task of one object: wakes, works, waits."""
-
-    def __init__(self, manager: Manager, key: Key, work: Work, *, git: bool) -> None:
-        self.key = key
-        self.git = git
-        self.memory = Memory()
-        self.failures = 0
-        self.busy = False
-        self.busy_since = 0.0
-        """Monotonic; of the pass under way."""
-        self._manager = manager
-        self._work = work
-        self._wake = asyncio.Event()
-        self._wake.set()
-        self._gone = False
-
-    @property
-    def kind(self) -> str:
-        return flux.GIT_REPOSITORY if self.git else flux.KUSTOMIZATION
-
-    @property
-    def poked(self) -> bool:
-        """Whether there is a reason to look that nobody has looked into."""
-        return self._wake.is_set()
-
-    def poke(self) -> None:
-        """There is a reason to look."""
-        self._manager.metrics.adds[self.kind] += 1
-        self._wake.set()
-        self.memory.interrupt.set()
-
-    def retire(self) -> None:
-        """The object is gone."""
-        self._gone = True
-        self.poke()
-
-    def over(self) -> bool:
-        """Whether there is nothing more to do for this object in this process."""
-        return self._gone or self._manager.stopping
-
-    async def run(self) -> None:
-        wait: float | None = 0.0
-        while not self.over():
-            if wait != 0.0:
-                await first_of(self._manager.clock, wait, self._wake, self._manager.stop_requested)
-            if self.over():
-                return
-            self._wake.clear()
-            self.memory.interrupt.clear()
-            self.busy, self.busy_since = True, self._manager.clock.monotonic()
-            result = "error"
-            try:
-                with self._logged():
-                    after = await self._work(self)
-            except RaceError:
-                # somebody wrote in between: what the watch brings next is what to work from
-                wait = self._backoff()
-            except RemoteError as error:
-                _log.warning("%s %s/%s: %s", self._manager.name, *self.key, error.what)
-                wait = self._backoff()
-            except Exception as error:
-                # the one place where everything is caught: one object's bug must not stop the others
-                what = error.what if isinstance(error, PenstockError) else type(error).__name__
-                _log.exception("%s %s/%s: %s", self._manager.name, *self.key, what)
-                await self._manager.tell_of_bug(self.key, self.git, what)
-                wait = self._backoff()
-            else:
-                self.failures = 0
-                result = "success" if after is None else "requeue_after"
-                wait = None if after is None else after.total_seconds()
-            finally:
-                self.busy = False
-                self._manager.metrics.results[self.kind, result] += 1
-
-    def _logged(self) -> contextlib.AbstractContextManager[str]:
-        group = flux.SOURCE_GROUP if self.git else flux.KUSTOMIZE_GROUP
-        namespace, name = self.key
-        return journal.reconciling(
-            controller=CONTROLLERS[self.kind],
-            group=group,
-            kind=self.kind,
-            namespace=namespace,
-            name=name,
-            cluster=self._manager.log_as,
-        )
-
-    def _backoff(self) -> float:
-        self.failures += 1
-        self._manager.metrics.failures += 1
-        self._manager.metrics.retries[self.kind] += 1
-        options = self._manager.options
-        return min(options.min_retry_delay * 2.0 ** min(self.failures - 1, 10), options.max_retry_delay).total_seconds()
 
 
 class Manager:
@@ -227,8 +83,8 @@ class Manager:
         self._random = random.Random(seed)  # noqa: S311 - spreads work over time
         self._sources = Sources()
         self._builder = building.Builder(self.options.build)
-        self._git_actors: dict[Key, _Actor] = {}
-        self._actors: dict[Key, _Actor] = {}
+        self._git_actors: dict[Key, Actor] = {}
+        self._actors: dict[Key, Actor] = {}
         self._source_events = Events(cluster, clock, component="source-controller", prefix=flux.SOURCE_GROUP)
         self._events = Events(cluster, clock, component="kustomize-controller", prefix=flux.KUSTOMIZE_GROUP)
         self._undone = ownership.undone_managers(self.options.override_managers)
@@ -640,7 +496,7 @@ class Manager:
         elif not actor.busy and self._checks_health(actor.key):
             actor.poke()
 
-    def _leave_to_others(self, actor: _Actor, id: ResourceId) -> None:  # noqa: A002
+    def _leave_to_others(self, actor: Actor, id: ResourceId) -> None:  # noqa: A002
         manifest = self._seen.get(actor.key)
         if id in actor.memory.fights or manifest is None:
             return
@@ -677,9 +533,9 @@ class Manager:
                 wanted |= sought & {each.id for each in actor.memory.built.desired}
         return wanted
 
-    def _started(self, key: Key, work: Work, *, git: bool) -> _Actor:
+    def _started(self, key: Key, work: Work, *, git: bool) -> Actor:
         assert self._tasks is not None
-        actor = _Actor(self, key, work, git=git)
+        actor = Actor(self, key, work, git=git)
         self._tasks.create_task(actor.run(), name=f"{self.name} {'/'.join(key)}")
         return actor
 
@@ -697,7 +553,7 @@ class Manager:
             await reporter.write()
             watcher.note(reporter.manifest)
 
-    async def _reconcile_git(self, actor: _Actor) -> timedelta | None:
+    async def _reconcile_git(self, actor: Actor) -> timedelta | None:
         assert self._git is not None and self._git_watcher is not None
         manifest = self._git_watcher.objects.get(actor.key)
         if manifest is None:
@@ -715,7 +571,7 @@ class Manager:
             self._wake_users(flux.GIT_REPOSITORY, actor.key)
         return self._jittered(after)
 
-    async def _reconcile_kustomization(self, actor: _Actor) -> timedelta | None:
+    async def _reconcile_kustomization(self, actor: Actor) -> timedelta | None:
         assert self._reconciler is not None and self._watcher is not None
         manifest = self._watcher.objects.get(actor.key)
         if manifest is None:

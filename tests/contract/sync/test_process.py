@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from penstock.adapters.clock import SystemClock
-from penstock.controllers.manager import Manager, Options
+from penstock.controllers.manager import Manager
+from penstock.controllers.options import Options
 
 
 async def test_asked_to_stop_it_ends_after_the_pass_under_way(world, namespaced):
