@@ -270,6 +270,8 @@ class Resource:
                 value = value[step]
             elif isinstance(value, list) and isinstance(step, Keyed):
                 value = next((item for item in value if _fits(item, step)), None)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value[step]
             else:
                 return path[:position], brought
             brought = brought or id(value) in self.braced
