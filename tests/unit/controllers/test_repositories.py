@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +77,7 @@ class Sshd:
                     return
                 if self.process.poll() is not None:
                     break
+                time.sleep(0.05)
             self.stop()
         raise AssertionError("sshd does not start")
 
